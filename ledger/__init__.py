@@ -1,0 +1,1 @@
+"""The facts: what happened, in order, for ever. Knows nothing of Kubernetes."""

@@ -1,0 +1,474 @@
+"""The vocabulary: every kind of event that can be recorded, with its permanent tag.
+
+A `Fact` came from outside, a `Decision` was made by us. A tag never changes its meaning; a field is only ever added,
+with a default, or carried over by `ledger.upcast`. The fields here form the erasable body of a record; what the chain
+must keep for ever (stage, operation, outcome, digests) stands in the header. The schema is frozen by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, get_args
+
+import msgspec
+
+Outcome = Literal["ok", "failed", "refused", "skipped", "indeterminate"]
+Operation = Literal[
+    "connect", "fetch", "build", "apply", "prune", "verify", "action", "run", "stage", "timer", "ledger"
+]
+Trigger = Literal["snapshot", "spec", "retry", "request", "drift", "interval", "restored", "deletion"]
+Hook = Literal["pre", "post", "onFailure"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of the values inside events."""
+
+
+class Pin(Value, frozen=True, kw_only=True):
+    """One artifact that a run may use, as its source showed it when the run was opened."""
+
+    #: the stage that uses it
+    stage: str
+    #: the action that uses it; empty for the stage's own source
+    action: str = ""
+    #: `Kind/namespace/name` of the source
+    source: str
+    #: where the artifact is served
+    url: str = ""
+    #: the source's word for what it is, such as `main@sha1:…`
+    revision: str = ""
+    #: `sha256:<64 hex>` over the artifact's bytes
+    digest: str
+
+
+class Item(Value, frozen=True, kw_only=True):
+    """One object of the target cluster, and what an operation did to it or saw of it."""
+
+    #: `namespace_name_group_kind`, the identity that StageInventory uses
+    id: str
+    #: API version without its group
+    v: str
+    uid: str = ""
+    #: resource version and generation after the operation
+    rv: str = ""
+    generation: int = 0
+    #: digest of the object as it was rendered, secret values as tokens
+    digest: str = ""
+    #: created, configured, unchanged, deleted, gone, skipped, failed, current, progressing, …
+    action: str = ""
+    message: str = ""
+
+
+class Event(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
+):
+    """Base of all events."""
+
+    #: the operation that the header of such an event names
+    OP: ClassVar[Operation]
+
+
+class Fact(Event, frozen=True, kw_only=True):
+    """Came from outside."""
+
+
+class Decision(Event, frozen=True, kw_only=True):
+    """Was made by us."""
+
+
+class Finished(Fact, frozen=True, kw_only=True):
+    """Base of the answers to an intent. The header has `outcome` and `intent`."""
+
+    #: CamelCase word for machines; empty when it went well
+    reason: str = ""
+    #: sentence for people
+    message: str = ""
+    #: false where the same inputs must fail again
+    retryable: bool = False
+    #: what was seen when it failed, kept because the world forgets
+    evidence: dict[str, Any] = {}
+
+
+# ── the ledger itself ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LedgerCreated(Fact, frozen=True, kw_only=True, tag="ledger.created"):
+    """The first record of every ledger."""
+
+    OP: ClassVar[Operation] = "ledger"
+    #: name and version of the program
+    software: str = ""
+
+
+class LedgerEpochOpened(Fact, frozen=True, kw_only=True, tag="ledger.epoch.opened"):
+    """A writer took over; writers of older epochs can no longer append. The header has the new epoch."""
+
+    OP: ClassVar[Operation] = "ledger"
+    reason: str = ""
+    #: name and version of the program
+    software: str = ""
+
+
+class LedgerBodiesErased(Fact, frozen=True, kw_only=True, tag="ledger.bodies.erased"):
+    """Bodies were erased on somebody's order; their headers and digests stay."""
+
+    OP: ClassVar[Operation] = "ledger"
+    #: positions whose body and salt are gone
+    positions: list[int]
+    reason: str
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RunOpened(Fact, frozen=True, kw_only=True, tag="run.opened"):
+    """A run begins: why, with which spec, pins and policy."""
+
+    OP: ClassVar[Operation] = "run"
+    trigger: Trigger
+    #: `metadata.generation` of the StageSet
+    generation: int
+    #: the spec as the API server returned it
+    spec: dict[str, Any]
+    #: every artifact the run may touch, resolved together
+    pins: list[Pin]
+    #: the settings and limits that decisions read
+    policy: dict[str, Any]
+    #: `reconcile.fluxcd.io/requestedAt` that this run answers
+    requested_at: str = ""
+
+
+class RunBlocked(Fact, frozen=True, kw_only=True, tag="run.blocked"):
+    """No run can be opened: the spec is invalid, a source is not ready, the StageSet is suspended, …"""
+
+    OP: ClassVar[Operation] = "run"
+    reason: str
+    message: str
+    generation: int
+    requested_at: str = ""
+
+
+class RunSucceeded(Decision, frozen=True, kw_only=True, tag="run.succeeded"):
+    """Every stage is ready on the run's snapshot."""
+
+    OP: ClassVar[Operation] = "run"
+
+
+class RunFailed(Decision, frozen=True, kw_only=True, tag="run.failed"):
+    """The run ended at its first failed stage."""
+
+    OP: ClassVar[Operation] = "run"
+    reason: str
+    message: str
+
+
+class RunSuperseded(Decision, frozen=True, kw_only=True, tag="run.superseded"):
+    """The run ended between two effects because something newer came."""
+
+    OP: ClassVar[Operation] = "run"
+    reason: str
+
+
+class RunRetryScheduled(Decision, frozen=True, kw_only=True, tag="run.retry.scheduled"):
+    """The same snapshot will be tried again at a time, or earlier when a cause changes."""
+
+    OP: ClassVar[Operation] = "run"
+    #: RFC 3339, UTC
+    due: str
+    failures: int = 0
+
+
+class TimerFired(Fact, frozen=True, kw_only=True, tag="timer.fired"):
+    """A wake-up time that a decision set has come."""
+
+    OP: ClassVar[Operation] = "timer"
+    #: verify, retry, interval, action, teardown, …
+    timer: str
+    #: RFC 3339, UTC
+    due: str
+
+
+# ── stages ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class StageStarted(Decision, frozen=True, kw_only=True, tag="stage.started"):
+    """The stage before it succeeded on the same snapshot, or it is the first."""
+
+    OP: ClassVar[Operation] = "stage"
+
+
+class StageSucceeded(Decision, frozen=True, kw_only=True, tag="stage.succeeded"):
+    """Applied, verified, pruned, and its post actions are done."""
+
+    OP: ClassVar[Operation] = "stage"
+    revision: str = ""
+
+
+class StageFailed(Decision, frozen=True, kw_only=True, tag="stage.failed"):
+    """The run halts here; later stages keep what they have."""
+
+    OP: ClassVar[Operation] = "stage"
+    #: the operation in the words of a message, such as `fetch artifact`
+    operation: str
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+class StageRemoved(Decision, frozen=True, kw_only=True, tag="stage.removed"):
+    """Everything that a stage owned is gone, after it left the spec or in a teardown."""
+
+    OP: ClassVar[Operation] = "stage"
+
+
+class StageTransferred(Decision, frozen=True, kw_only=True, tag="stage.transferred"):
+    """Objects changed hands between two stages without being deleted."""
+
+    OP: ClassVar[Operation] = "stage"
+    #: the stage that owned them
+    source: str
+    objects: list[Item]
+
+
+# ── connect, fetch, build ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ConnectIntended(Decision, frozen=True, kw_only=True, tag="connect.intended"):
+    """A client for the target cluster is to be made."""
+
+    OP: ClassVar[Operation] = "connect"
+    #: ServiceAccount to act as; empty for the controller's own identity
+    service_account: str = ""
+    #: Secret with the kubeconfig; empty for the cluster that the controller runs in
+    kubeconfig: str = ""
+
+
+class ConnectFinished(Finished, frozen=True, kw_only=True, tag="connect.finished"):
+    """The target cluster answered, or did not."""
+
+    OP: ClassVar[Operation] = "connect"
+    #: `gitVersion` of the API server
+    server: str = ""
+
+
+class FetchIntended(Decision, frozen=True, kw_only=True, tag="fetch.intended"):
+    """The pinned artifact is to be there as a blob."""
+
+    OP: ClassVar[Operation] = "fetch"
+    pin: Pin
+
+
+class FetchFinished(Finished, frozen=True, kw_only=True, tag="fetch.finished"):
+    """The artifact is a blob now, or could not be had."""
+
+    OP: ClassVar[Operation] = "fetch"
+    size_bytes: int = 0
+    #: true when it was kept from before and no request was made
+    kept: bool = False
+
+
+class BuildIntended(Decision, frozen=True, kw_only=True, tag="build.intended"):
+    """The artifact is to be rendered: kustomize, then substitution."""
+
+    OP: ClassVar[Operation] = "build"
+    artifact: str
+    path: str = ""
+
+
+class BuildFinished(Finished, frozen=True, kw_only=True, tag="build.finished"):
+    """The rendered objects are a blob now (secret values as tokens), or the build failed."""
+
+    OP: ClassVar[Operation] = "build"
+    #: digest of the set of rendered objects, secret values as tokens
+    manifests: str = ""
+    objects: list[Item] = []
+    #: `Kind/name@resourceVersion` of what the variables came from
+    variables: list[str] = []
+
+
+# ── apply, prune, verify ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ApplyIntended(Decision, frozen=True, kw_only=True, tag="apply.intended"):
+    """The rendered objects are to be applied server-side."""
+
+    OP: ClassVar[Operation] = "apply"
+    manifests: str
+    objects: int
+
+
+class ApplyFinished(Finished, frozen=True, kw_only=True, tag="apply.finished"):
+    """What the API server said of each object."""
+
+    OP: ClassVar[Operation] = "apply"
+    objects: list[Item] = []
+
+
+class PruneIntended(Decision, frozen=True, kw_only=True, tag="prune.intended"):
+    """Objects that are owned and no longer rendered are to be deleted."""
+
+    OP: ClassVar[Operation] = "prune"
+    objects: list[Item]
+
+
+class PruneFinished(Finished, frozen=True, kw_only=True, tag="prune.finished"):
+    """What became of each of them."""
+
+    OP: ClassVar[Operation] = "prune"
+    objects: list[Item] = []
+
+
+class VerifyIntended(Decision, frozen=True, kw_only=True, tag="verify.intended"):
+    """Readiness is awaited until the deadline."""
+
+    OP: ClassVar[Operation] = "verify"
+    #: RFC 3339, UTC
+    deadline: str
+
+
+class VerifyObserved(Fact, frozen=True, kw_only=True, tag="verify.observed"):
+    """Progress worth showing while readiness is awaited."""
+
+    OP: ClassVar[Operation] = "verify"
+    message: str = ""
+    objects: list[Item] = []
+
+
+class VerifyFinished(Finished, frozen=True, kw_only=True, tag="verify.finished"):
+    """Everything is ready, or something is not and never will be, or time ran out."""
+
+    OP: ClassVar[Operation] = "verify"
+    objects: list[Item] = []
+
+
+class DriftObserved(Fact, frozen=True, kw_only=True, tag="drift.observed"):
+    """Objects were changed or removed by another hand."""
+
+    OP: ClassVar[Operation] = "apply"
+    objects: list[Item]
+    manager: str = ""
+
+
+# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ActionIntended(Decision, frozen=True, kw_only=True, tag="action.intended"):
+    """An action is about to act on the world. The header has its idempotency key."""
+
+    OP: ClassVar[Operation] = "action"
+    hook: Hook
+    action: str
+    #: patch, http, wait, job, delete, apply
+    verb: str
+    scope: str = "Revision"
+    #: RFC 3339, UTC; empty without a limit
+    deadline: str = ""
+
+
+class ActionObserved(Fact, frozen=True, kw_only=True, tag="action.observed"):
+    """Something that the action made was seen, such as its Job with a UID."""
+
+    OP: ClassVar[Operation] = "action"
+    action: str
+    objects: list[Item] = []
+    message: str = ""
+
+
+class ActionFinished(Finished, frozen=True, kw_only=True, tag="action.finished"):
+    """The action's effect: done, failed, or unknown (`indeterminate`)."""
+
+    OP: ClassVar[Operation] = "action"
+    hook: Hook
+    action: str
+    objects: list[Item] = []
+
+
+class ActionSkipped(Decision, frozen=True, kw_only=True, tag="action.skipped"):
+    """The action is recorded as done in its scope and is not performed again."""
+
+    OP: ClassVar[Operation] = "action"
+    hook: Hook
+    action: str
+    why: str
+
+
+class ActionHeld(Decision, frozen=True, kw_only=True, tag="action.held"):
+    """Whether the action took effect is unknown; the stage waits for an operator's word."""
+
+    OP: ClassVar[Operation] = "action"
+    hook: Hook
+    action: str
+    message: str
+
+
+class ActionAdopted(Fact, frozen=True, kw_only=True, tag="action.adopted"):
+    """A completion that this ledger did not see, read from where it was shown."""
+
+    OP: ClassVar[Operation] = "action"
+    action: str
+    scope: str
+    #: the object and field it was read from
+    source: str
+
+
+# ── the StageSet and its operators ───────────────────────────────────────────────────────────────────────────────
+
+
+class OperatorSuspended(Fact, frozen=True, kw_only=True, tag="operator.suspended"):
+    """`spec.suspend` became true."""
+
+    OP: ClassVar[Operation] = "run"
+
+
+class OperatorResumed(Fact, frozen=True, kw_only=True, tag="operator.resumed"):
+    """`spec.suspend` became false."""
+
+    OP: ClassVar[Operation] = "run"
+
+
+class OperatorRequested(Fact, frozen=True, kw_only=True, tag="operator.requested"):
+    """Somebody asked for something once, by an annotation with a token."""
+
+    OP: ClassVar[Operation] = "run"
+    #: reconcile, reconcile-stage, …
+    request: str
+    token: str
+
+
+class OperatorResolved(Fact, frozen=True, kw_only=True, tag="operator.resolved"):
+    """Somebody answered for an action whose outcome was unknown."""
+
+    OP: ClassVar[Operation] = "action"
+    action: str
+    answer: Literal["done", "not-done"]
+    reason: str
+
+
+class StageSetReleased(Decision, frozen=True, kw_only=True, tag="stageset.released"):
+    """The teardown is over; the finalizer may go."""
+
+    OP: ClassVar[Operation] = "run"
+    #: what was left behind and why; empty after a complete teardown
+    left: list[Item] = []
+
+
+def _concrete(base: type[Event]) -> list[type[Event]]:
+    found: list[type[Event]] = []
+    for child in base.__subclasses__():
+        found += [child] if child.__struct_config__.tag and "OP" in child.__dict__ else _concrete(child)
+    return found
+
+
+#: Every event type by its tag. Nothing outside this file adds to it.
+BY_TAG: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in _concrete(Event)}
+OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
+OPERATIONS: frozenset[str] = frozenset(get_args(Operation))
+
+
+def tag_of(event: Event) -> str:
+    """The permanent tag of an event."""
+    return str(event.__struct_config__.tag)
+
+
+def is_fact(event: Event) -> bool:
+    """True for what came from outside."""
+    return isinstance(event, Fact)

@@ -1,0 +1,128 @@
+"""The tables of a SQLite ledger. Their names, and those of the columns of `event`, stay for ever.
+
+`record` is the ledger: what the chains cover. `head` remembers its end, `blob` the payloads, `erasure` the bodies that
+were erased on order, `checkpoint` only saves work. Records refuse UPDATE and DELETE; erasing an ordered body is the one
+exception. Made with sqlite-utils, which is imported only when a ledger is created.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+#: `PRAGMA application_id`: "SSLG".
+APPLICATION_ID = 0x53534C47
+#: `PRAGMA user_version`: the format of the file.
+FORMAT = 1
+
+_HEADER_COLUMNS = (
+    ("at", "at"),
+    ("type", "type"),
+    ("stream", "stream"),
+    ("ver", "ver"),
+    ("run", "run"),
+    ("snapshot", "snapshot"),
+    ("stage", "stage"),
+    ("op", "op"),
+    ("attempt", "attempt"),
+    ("outcome", "outcome"),
+    ("actor_kind", "$.actor.kind"),
+    ("actor_id", "$.actor.id"),
+    ("actor_how", "$.actor.how"),
+    ("replica", "$.writer.replica"),
+    ("epoch", "$.writer.epoch"),
+    ("intent", "intent"),
+    ("idem", "idem"),
+    ("req", "req"),
+    ("res", "res"),
+    ("state", "state"),
+    ("body_digest", "body"),
+    ("blobs", "blobs"),
+    ("prev", "prev"),
+    ("gprev", "gprev"),
+    ("ledger", "ledger"),
+    ("v", "v"),
+)
+
+_VIEW = "SELECT seq,\n  {columns},\n  body\nFROM record".format(
+    columns=",\n  ".join(f"header ->> '{path}' AS {name}" for name, path in _HEADER_COLUMNS)
+)
+
+_INDEXES_AND_TRIGGERS = (
+    """
+CREATE UNIQUE INDEX record_stream ON record (header ->> 'stream', header ->> 'ver')
+""",
+    """
+CREATE INDEX record_run ON record (header ->> 'run') WHERE header ->> 'run' IS NOT NULL
+""",
+    """
+CREATE INDEX record_snapshot ON record (header ->> 'snapshot') WHERE header ->> 'snapshot' IS NOT NULL
+""",
+    """
+CREATE TRIGGER record_no_delete BEFORE DELETE ON record BEGIN
+  SELECT RAISE(ABORT, 'records are permanent: DELETE is refused');
+END
+""",
+    """
+CREATE TRIGGER record_no_update BEFORE UPDATE ON record
+WHEN NOT (
+  NEW.body IS NULL AND NEW.salt IS NULL AND NEW.seq IS OLD.seq AND NEW.header IS OLD.header
+  AND EXISTS (SELECT 1 FROM erasure WHERE erasure.seq = OLD.seq)
+) BEGIN
+  SELECT RAISE(ABORT, 'records are permanent: UPDATE is refused');
+END
+""",
+    """
+CREATE TRIGGER record_gapless BEFORE INSERT ON record
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM record) BEGIN
+  SELECT RAISE(ABORT, 'records are appended without gaps');
+END
+""",
+    # INSERT OR REPLACE through the index would delete the older record without a word to any DELETE trigger.
+    """
+CREATE TRIGGER record_no_replace BEFORE INSERT ON record
+WHEN EXISTS (
+  SELECT 1 FROM record WHERE header ->> 'stream' = NEW.header ->> 'stream' AND header ->> 'ver' = NEW.header ->> 'ver'
+) BEGIN
+  SELECT RAISE(ABORT, 'records are permanent: this version of the stream is there');
+END
+""",
+    """
+CREATE TRIGGER erasure_no_delete BEFORE DELETE ON erasure BEGIN
+  SELECT RAISE(ABORT, 'erasures are permanent: DELETE is refused');
+END
+""",
+    """
+CREATE TRIGGER erasure_no_update BEFORE UPDATE ON erasure BEGIN
+  SELECT RAISE(ABORT, 'erasures are permanent: UPDATE is refused');
+END
+""",
+)
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of an empty ledger, inside the transaction that the caller has open."""
+    from sqlite_utils import Database
+
+    database = Database(connection, recursive_triggers=False, execute_plugins=False)
+    database["record"].create(  # type: ignore[union-attr, unused-ignore]
+        {"seq": int, "header": str, "body": str, "salt": bytes}, pk="seq", not_null={"header"}, strict=True
+    )
+    database["head"].create(  # type: ignore[union-attr, unused-ignore]
+        {"id": int, "seq": int, "hash": str}, pk="id", not_null={"seq", "hash"}, strict=True
+    )
+    database["blob"].create(  # type: ignore[union-attr, unused-ignore]
+        {"digest": str, "size": int, "packed_digest": str, "data": bytes},
+        pk="digest",
+        not_null={"size", "packed_digest"},
+        strict=True,
+    )
+    database["erasure"].create({"seq": int, "by": int}, pk="seq", not_null={"by"}, strict=True)  # type: ignore[union-attr, unused-ignore]
+    database["checkpoint"].create(  # type: ignore[union-attr, unused-ignore]
+        {"name": str, "seq": int, "hash": str, "data": bytes}, pk="name", not_null={"seq", "hash"}, strict=True
+    )
+    database.create_view("event", _VIEW)
+    for statement in _INDEXES_AND_TRIGGERS:
+        connection.execute(statement)
+    connection.execute("INSERT INTO head (id, seq, hash) VALUES (0, 0, '')")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")

@@ -1,0 +1,123 @@
+"""The growing end of a ledger: where the next record goes. Shared by every log, so that all number and link alike.
+
+Not a store: a log stages batches, writes the rows, and only then settles. What was staged and not settled never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ledger.chain import START, Head
+from ledger.envelope import SALT_BYTES, Actor, Draft, Place, Stored, Writer, decode_header, digest, seal
+from ledger.errors import BlobMissing, NotCanonical, StaleEpoch, WrongVersion
+from ledger.events import LedgerBodiesErased, LedgerCreated, LedgerEpochOpened
+from ledger.log import DRAFTS_MAX, HOUSEKEEPING, Appended, Batch, Reader, Selection
+
+_ERASED = str(LedgerBodiesErased.__struct_config__.tag)
+
+
+def check_erasure(reader: Reader, positions: Sequence[int], batch: Batch) -> None:
+    """Raise `NotCanonical` unless the batch records the erasure of just these positions, and they can be erased."""
+    named = [p for draft in batch.drafts if isinstance(draft.event, LedgerBodiesErased) for p in draft.event.positions]
+    if sorted(set(named)) != sorted(set(positions)):
+        raise NotCanonical(_ERASED, "the positions that it names are not those that are to be erased")
+    for seq in set(positions):
+        found = next(iter(reader.read(Selection(after=seq - 1, until=seq))), None) if seq > 0 else None
+        if found is None:
+            raise NotCanonical(_ERASED, f"there is no record at position {seq}")
+        if decode_header(found.header).type == _ERASED:
+            raise NotCanonical(_ERASED, f"position {seq} is the record of an erasure: it has to stay")
+
+
+class Tip:
+    """Heads of a ledger and of its streams, and the current epoch."""
+
+    def __init__(self, ledger: str, *, head: Head = START, epoch: int = 0) -> None:
+        self.ledger = ledger
+        self.head = head
+        self.epoch = epoch
+        #: heads of the streams that were asked for so far
+        self.streams: dict[str, Head] = {}
+
+
+class Staging:
+    """Batches on their way into one transaction."""
+
+    def __init__(
+        self,
+        tip: Tip,
+        *,
+        replica: str,
+        chance: Callable[[int], bytes],
+        has_blob: Callable[[str], bool],
+        stream_head: Callable[[str], Head],
+    ) -> None:
+        self._tip = tip
+        self._replica = replica
+        self._chance = chance
+        self._has_blob = has_blob
+        self._stream_head = stream_head
+        self._head = tip.head
+        self._epoch = tip.epoch
+        self._streams: dict[str, Head] = {}
+        #: rows to write, in order
+        self.rows: list[Stored] = []
+
+    @property
+    def head(self) -> Head:
+        """The ledger's head once the rows are written."""
+        return self._head
+
+    def genesis(self, *, at: str, software: str) -> None:
+        """Stage the first record of a ledger."""
+        draft = Draft(event=LedgerCreated(software=software))
+        self._add(HOUSEKEEPING, START, (draft,), at=at)
+
+    def open_epoch(self, *, actor: Actor, at: str, reason: str, software: str) -> int:
+        """Stage a takeover and return the new epoch."""
+        self._epoch += 1
+        draft = Draft(event=LedgerEpochOpened(reason=reason, software=software), actor=actor)
+        self._add(HOUSEKEEPING, self.stream(HOUSEKEEPING), (draft,), at=at)
+        return self._epoch
+
+    def add(self, batch: Batch) -> Appended:
+        """Stage a batch. Raises `AppendRefused` or `BlobMissing` and stages nothing then."""
+        if batch.epoch != self._epoch:
+            raise StaleEpoch(given=batch.epoch, current=self._epoch)
+        before = self.stream(batch.stream)
+        if batch.expected != before.number:
+            raise WrongVersion(batch.stream, expected=batch.expected, actual=before.number)
+        if not batch.stream or not 0 < len(batch.drafts) <= DRAFTS_MAX:
+            raise NotCanonical("batch", f"it names a stream and has 1 to {DRAFTS_MAX} drafts")
+        for draft in batch.drafts:
+            for blob in draft.blobs:
+                if not self._has_blob(blob):
+                    raise BlobMissing(blob)
+        return self._add(batch.stream, before, batch.drafts, at=batch.at)
+
+    def settle(self) -> None:
+        """The rows are durable: the tip moves."""
+        self._tip.head = self._head
+        self._tip.epoch = self._epoch
+        self._tip.streams.update(self._streams)
+
+    def stream(self, name: str) -> Head:
+        """Head of a stream, with what is staged."""
+        known = self._streams.get(name) or self._tip.streams.get(name)
+        if known is None:
+            known = self._tip.streams[name] = self._stream_head(name)
+        return known
+
+    def _add(self, stream: str, before: Head, drafts: Sequence[Draft], *, at: str) -> Appended:
+        rows: list[Stored] = []
+        head, end = self._head, before
+        writer = Writer(epoch=self._epoch, replica=self._replica)
+        for draft in drafts:
+            place = Place(self._tip.ledger, head.number + 1, head.hash, stream, end.number + 1, end.hash, writer, at)
+            row = seal(draft, place, salt=self._chance(SALT_BYTES))
+            mark = digest(row.header)
+            head, end = Head(place.seq, mark), Head(place.ver, mark)
+            rows.append(row)
+        self.rows += rows
+        self._head, self._streams[stream] = head, end
+        return Appended(before.number + 1, end, head)

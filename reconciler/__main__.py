@@ -1,0 +1,105 @@
+"""`stageset-controller`: the controller process. Flags in, one installation out; ends well on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import click
+
+from reconciler import VERSION
+from reconciler.api import duration
+from reconciler.settings import Settings
+
+
+class DurationType(click.ParamType[int]):
+    """A Go duration such as `10m`, as milliseconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return duration.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--ledger", default="ledger.db", show_default=True, help="File of the ledger; created when it is not there."
+)
+@click.option("--kubeconfig", default="", help="Kubeconfig; else KUBECONFIG, the Pod's ServiceAccount, ~/.kube/config.")
+@click.option("--context", default="", help="Context of the kubeconfig.")
+@click.option(
+    "--watch-namespaces", default="", envvar="STAGESET_WATCH_NAMESPACES", help="Comma-separated list; empty: all."
+)
+@click.option(
+    "--default-interval", type=DurationType(), default="10m", show_default=True, help="For a StageSet without one."
+)
+@click.option(
+    "--max-teardown-wait", type=DurationType(), default="1h", show_default=True, help="A teardown gives up after this."
+)
+@click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse sources of other namespaces.")
+@click.option(
+    "--allowed-artifact-hosts",
+    multiple=True,
+    help="Exact host or host:port that may be fetched from although its address is loopback or link-local. Repeatable.",
+)
+@click.option(
+    "--inventory-shard-cap", type=click.IntRange(1), default=5000, show_default=True, help="Entries a StageInventory."
+)
+@click.option("--metrics-bind-address", default=":8080", show_default=True, help="Prometheus metrics; 0: none.")
+@click.option("--health-probe-bind-address", default=":8081", show_default=True, help="/healthz and /readyz; 0: none.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
+@click.version_option(VERSION)
+def main(watch_namespaces: str, max_teardown_wait: int, default_interval: int, **flags: object) -> None:
+    """Roll StageSets out on a cluster, with a ledger as the only memory.
+
+    Exit codes: 0 ended on request, 1 cannot run, 2 usage.
+    """
+    from ledger.errors import LedgerError
+    from reconciler.adapters.telling import set_up
+    from reconciler.errors import ReconcilerError
+
+    settings = Settings(
+        watch_namespaces=tuple(name.strip() for name in watch_namespaces.split(",") if name.strip()),
+        max_teardown_wait_ms=max_teardown_wait or 3_600_000,
+        default_interval_ms=default_interval,
+        **flags,  # type: ignore[arg-type]
+    )
+    set_up(level=settings.log_level, form=settings.log_format)
+    try:
+        sys.exit(asyncio.run(_run(settings)))
+    except (LedgerError, ReconcilerError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+async def _run(settings: Settings) -> int:
+    from reconciler.adapters.telling import LogTeller
+    from reconciler.wiring import running
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def ask() -> None:
+        nonlocal asked
+        asked = True
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    async with running(settings, teller=LogTeller(), stop=stop):
+        await stop.wait()
+    return 0 if asked else 1
+
+
+if __name__ == "__main__":
+    main()

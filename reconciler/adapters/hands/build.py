@@ -1,0 +1,98 @@
+"""BUILD: artifact and spec become objects: kustomize, then substitution, once for the wire and once for the record.
+
+Secret values are in the wire form alone, which stays in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+
+from ledger.events import BuildFinished, Item
+from reconciler.adapters.hands.tools import Tools, Wire, failed, ok, stage_of
+from reconciler.adapters.hands.variables import Variables, read_variables
+from reconciler.adapters.operations.manifests import Manifest, placed
+from reconciler.api import defaults, names
+from reconciler.api.types import StageSetSpec
+from reconciler.compute import archive, kustomization
+from reconciler.compute.manifests import canonical, object_digest
+from reconciler.compute.order import stamped
+from reconciler.compute.redaction import Redactor
+from reconciler.compute.secrecy import Rendered, render
+from reconciler.errors import ClusterError, OperationError
+from reconciler.ports.hands import Answer, Target
+
+
+class Job(NamedTuple):
+    """What is to be built."""
+
+    target: Target
+    spec: StageSetSpec
+    stage: str
+    #: digest of the artifact
+    artifact: str
+
+
+async def perform(tools: Tools, job: Job) -> tuple[Answer, Wire | None]:
+    """Build a stage; the wire form comes beside the answer and is in no event."""
+    try:
+        text = await _rendered(tools, job)
+        variables = await read_variables(tools, job)
+        found = await asyncio.to_thread(render, text, variables.values, key=tools.key)
+        return await _built(tools, job, found, variables)
+    except (OperationError, ClusterError) as error:
+        return failed(BuildFinished, error), None
+
+
+async def _rendered(tools: Tools, job: Job) -> str:
+    body = await tools.journal.get_blob(job.artifact)
+    if body is None:
+        raise OperationError(
+            f"the artifact {job.artifact} is not kept any more: it is fetched again with the next try",
+            reason="ArtifactMissing",
+            retryable=True,
+        )
+    stage = stage_of(job.spec, job.stage)
+    patches = [_plain(patch) for patch in stage.patches]
+
+    def prepared() -> kustomization.BuildTree:
+        files = archive.extract(body)
+        return kustomization.prepare(files, path=stage.path, patches=patches, tool=tools.tool)
+
+    return await tools.builder.build(await asyncio.to_thread(prepared))
+
+
+def _plain(patch: object) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(patch)
+    return plain
+
+
+async def _built(tools: Tools, job: Job, found: list[Rendered], variables: Variables) -> tuple[Answer, Wire | None]:
+    hidden = [one for one in found if one.identity_is_secret]
+    if hidden:
+        raise OperationError(
+            f"the name or namespace of a {hidden[0].record['kind']} comes from a Secret: what an object is called is "
+            "recorded and shown, so take it from a ConfigMap or from substitute",
+            reason="SecretIdentity",
+            retryable=False,
+        )
+    target = job.target
+    labels = names.stage_labels(namespace=target.namespace, name=target.name, stage=job.stage)
+    objects = [
+        Manifest(obj=stamped(one.wire, labels=labels), digest=object_digest(stamped(one.record, labels=labels)))
+        for one in found
+    ]
+    scrub = Redactor(variables.secrets).scrub
+    account = defaults.service_account(job.spec, stage_of(job.spec, job.stage))
+    hand = tools.clusters.hand(target.namespace, account)
+    places = await placed(hand.cluster, objects, scrub=scrub)
+    record = canonical([stamped(one.record, labels=labels) for one in found])
+    digest = await tools.journal.put_blob(record)
+    wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), scrub, variables.origins)
+    items = [
+        Item(id=place.id, v=place.ref.api_version.rpartition("/")[2], digest=place.manifest.digest) for place in places
+    ]
+    event = BuildFinished(manifests=digest, objects=items, variables=list(variables.origins))
+    return ok(event, blobs=(digest,)), wire

@@ -1,0 +1,79 @@
+"""Performs effects: chooses the operation, and keeps rendered objects while a run is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from reconciler.adapters.hands import apply, build, connect, fetch, prune, verify
+from reconciler.adapters.hands.tools import Tools, Wire
+from reconciler.api.types import StageSetSpec
+from reconciler.effects import Effect
+from reconciler.ports.hands import Answer, Target
+from reconciler.state import State, plan_of
+
+Operation = Callable[[Effect, Target, State], Awaitable[Answer]]
+
+
+class Performer:
+    """The shipped `Hands`."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._wires: dict[tuple[Target, str], Wire] = {}
+        self._operations: dict[str, Operation] = {
+            "connect": self._connect,
+            "fetch": self._fetch,
+            "build": self._build,
+            "apply": self._apply,
+            "verify": self._verify,
+            "prune": self._prune,
+        }
+
+    async def perform(self, effect: Effect, *, target: Target, state: State) -> Answer:
+        return await self._operations[effect.operation](effect, target, state)
+
+    def forget(self, target: Target) -> None:
+        for key in [key for key in self._wires if key[0] == target]:
+            del self._wires[key]
+
+    async def _connect(self, effect: Effect, target: Target, state: State) -> Answer:
+        return await connect.perform(self._tools, effect, target=target)
+
+    async def _fetch(self, effect: Effect, target: Target, state: State) -> Answer:
+        return await fetch.perform(self._tools, effect)
+
+    async def _build(self, effect: Effect, target: Target, state: State) -> Answer:
+        answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
+        if wire is not None:
+            self._wires[target, effect.stage] = wire
+        return answer
+
+    async def _apply(self, effect: Effect, target: Target, state: State) -> Answer:
+        return await apply.perform(
+            self._tools, effect, target=target, state=state, wire=await self._wire(effect, target, state)
+        )
+
+    async def _verify(self, effect: Effect, target: Target, state: State) -> Answer:
+        return await verify.perform(self._tools, effect, target=target, state=state)
+
+    async def _prune(self, effect: Effect, target: Target, state: State) -> Answer:
+        return await prune.perform(self._tools, effect, target=target, state=state)
+
+    async def _wire(self, effect: Effect, target: Target, state: State) -> Wire | Answer:
+        """The stage's objects for the wire; after a restart they are built again from the kept artifact."""
+        known = self._wires.get((target, effect.stage))
+        if known is not None:
+            return known
+        answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
+        return answer if wire is None else wire
+
+
+def _job(stage: str, target: Target, state: State) -> build.Job:
+    run = state.run
+    assert run is not None, "a stage is built in a run"
+    plan = plan_of(run, stage)
+    assert plan is not None, "only stages of the spec are built"
+    spec = msgspec.convert(run.spec, StageSetSpec)
+    return build.Job(target=target, spec=spec, stage=stage, artifact=plan.pin.digest)

@@ -1,0 +1,95 @@
+"""VERIFY: hear from shared watches until everything is ready, something failed for good, or the deadline is there.
+
+Holds no worker and polls nothing: a future that a callback settles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from ledger.events import Item, VerifyFinished, VerifyIntended
+from ledger.instant import to_ms
+from reconciler.adapters.clusters import Hand
+from reconciler.adapters.hands.tools import Tools, failed, ok, stage_of
+from reconciler.adapters.operations.evidence import evidence_of
+from reconciler.adapters.operations.verify import Seen, Verification, VerifyOptions, resolve_checks
+from reconciler.api.types import StageSetSpec
+from reconciler.api.types.stage import ReadyChecks
+from reconciler.compute.assess import Assessment, Targets, targets_of
+from reconciler.compute.inventory import entry_id, ref_of_entry
+from reconciler.effects import Effect
+from reconciler.errors import ClusterError
+from reconciler.ports.cluster import Ref
+from reconciler.ports.hands import Answer, Target
+from reconciler.state import State
+
+_NO_CHECKS = ReadyChecks()
+
+
+async def perform(tools: Tools, effect: Effect, *, target: Target, state: State) -> Answer:
+    """Await the readiness of what the stage applied."""
+    intent, run = effect.event, state.run
+    assert isinstance(intent, VerifyIntended)
+    assert run is not None, "a stage is verified in a run"
+    hand = tools.clusters.hand(target.namespace, state.stages[effect.stage].service_account)
+    checks = stage_of(msgspec.convert(run.spec, StageSetSpec), effect.stage).ready_checks or _NO_CHECKS
+    applied = _applied(state, effect.stage)
+    try:
+        named = await resolve_checks(hand.cluster, checks.checks, namespace=target.namespace)
+    except ClusterError as error:
+        return failed(VerifyFinished, error)
+    targets = targets_of(list(applied), checks=named, exprs=checks.exprs, disable_wait=checks.disable_wait)
+    result: asyncio.Future[Assessment] = asyncio.get_running_loop().create_future()
+    verification = Verification(
+        hand.watches,
+        targets,
+        options=VerifyOptions(clock_ms=tools.clock.now_ms, on_result=result.set_result, seen=applied),
+    )
+    verification.start()
+    try:
+        left_s = max(to_ms(intent.deadline) - tools.clock.now_ms(), 0) / 1000
+        async with asyncio.timeout(left_s):
+            found = await result
+    except TimeoutError:
+        found = verification.assessment()
+        return await _unready(hand, found, verification, reason="Timeout", targets=targets)
+    finally:
+        verification.close()
+    if found.failed:
+        return await _unready(hand, found, verification, reason="Failed", targets=targets)
+    return ok(VerifyFinished(message=found.message))
+
+
+def _applied(state: State, stage: str) -> dict[Ref, Seen]:
+    """What the stage renders in this run, with what the apply saw of it."""
+    assert state.run is not None
+    render, owned = state.run.renders[stage], state.stages[stage].owned
+    found: dict[Ref, Seen] = {}
+    for key, version in render.versions.items():
+        ref = ref_of_entry(key, version=version)
+        if ref is not None:
+            mine = owned[key]
+            found[ref] = Seen(uid=mine.uid, resource_version=mine.rv, generation=mine.generation or None)
+    return found
+
+
+async def _unready(
+    hand: Hand, found: Assessment, verification: Verification, *, reason: str, targets: Targets
+) -> Answer:
+    evidence = await evidence_of(hand.cluster, found, objects=verification.objects())
+    items = [
+        Item(
+            id=entry_id(unready.ref),
+            v=unready.ref.api_version.rpartition("/")[2],
+            action=unready.status,
+            message=unready.message,
+        )
+        for unready in (*found.failed, *found.pending)
+    ]
+    late = "timed out: " if reason == "Timeout" else ""
+    event = VerifyFinished(
+        reason=f"Verify{reason}", message=f"{late}{found.message}", retryable=True, evidence=evidence, objects=items
+    )
+    return Answer(event, "failed")

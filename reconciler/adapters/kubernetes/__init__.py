@@ -1,0 +1,20 @@
+"""The Cluster port on a real API server, through `kubernetes.aio`'s configuration and rest layer.
+
+Importing it costs half a second: command lines that work offline must not.
+"""
+
+from reconciler.adapters.kubernetes.cluster import KubernetesCluster
+from reconciler.adapters.kubernetes.connect import from_kubeconfig, from_kubeconfig_dict, from_target, in_cluster
+from reconciler.adapters.kubernetes.identity import ServiceAccountToken, TokenSource
+from reconciler.adapters.kubernetes.limits import Limits
+
+__all__ = [
+    "KubernetesCluster",
+    "Limits",
+    "ServiceAccountToken",
+    "TokenSource",
+    "from_kubeconfig",
+    "from_kubeconfig_dict",
+    "from_target",
+    "in_cluster",
+]

@@ -1,0 +1,170 @@
+"""Makes a KubernetesCluster from a kubeconfig, from the Pod it runs in, or from a tenant's kubeconfig.
+
+`kubernetes.aio` reads the operator's own configuration (token files, plugins, certificates). A tenant's kubeconfig
+never reaches that loader: it is checked and only its checked values are used. Invariant: no key stays on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import kube_config
+from kubernetes.aio.config.incluster_config import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_TOKEN_FILENAME,
+    InClusterConfigLoader,
+)
+
+from reconciler.adapters.kubernetes.cluster import KubernetesCluster
+from reconciler.adapters.kubernetes.identity import Configured
+from reconciler.adapters.kubernetes.limits import Limits
+from reconciler.adapters.kubernetes.server import Server
+from reconciler.compute import kubeconfig
+from reconciler.errors import OperationError
+
+_LIMITS = Limits()
+#: The loader keeps the files it makes of inline keys in one global table.
+_loading = asyncio.Lock()
+
+
+async def from_kubeconfig(
+    path: str | None = None, *, context: str | None = None, jitter: Callable[[], float], limits: Limits = _LIMITS
+) -> KubernetesCluster:
+    """The operator's own kubeconfig: `path`, else `KUBECONFIG`, else `~/.kube/config`; plugins and files are allowed.
+
+    After a 401 it is read again, so rotated token files and `exec` tokens are picked up; a rotated client certificate
+    is not. Raises `OperationError` when it cannot be used.
+    """
+    source = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    configuration = Configuration()
+
+    async def load() -> None:
+        async with _loaded(configuration, source, context):
+            pass
+
+    try:
+        async with _loaded(configuration, source, context):
+            server = _server(configuration, limits, where=source)
+    except OperationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the loader and its plugins raise what they like, texts may hold secrets
+        raise _unusable(source, _reason(error)) from None
+    identity = Configured(configuration, name=f"kubeconfig {source}", reload=load)
+    return KubernetesCluster(server, identity, jitter=jitter)
+
+
+def in_cluster(
+    *,
+    jitter: Callable[[], float],
+    limits: Limits = _LIMITS,
+    environ: Mapping[str, str] = os.environ,
+    token_file: str = SERVICE_TOKEN_FILENAME,
+    ca_file: str = SERVICE_CERT_FILENAME,
+) -> KubernetesCluster:
+    """The ServiceAccount of the Pod; its token file is read again every minute and after a 401.
+
+    Raises `OperationError` outside a Pod.
+    """
+    loader = InClusterConfigLoader(token_filename=token_file, cert_filename=ca_file, environ=environ)  # type: ignore[no-untyped-call]
+    configuration = Configuration()
+
+    async def load() -> None:
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+
+    try:
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    except Exception as error:  # noqa: BLE001 - ConfigException, OSError and whatever else the loader meets
+        raise _unusable("the Pod's ServiceAccount", _reason(error)) from None
+    server = _server(configuration, limits, where="the Pod's ServiceAccount")
+    return KubernetesCluster(
+        server, Configured(configuration, name="the Pod's ServiceAccount", reload=load), jitter=jitter
+    )
+
+
+def from_kubeconfig_dict(
+    document: Mapping[str, Any], *, where: str, jitter: Callable[[], float], limits: Limits = _LIMITS
+) -> KubernetesCluster:
+    """A tenant's kubeconfig, parsed. Raises `OperationError` as `reconciler.compute.kubeconfig.check` does."""
+    return from_target(kubeconfig.check(document, where=where), where=where, jitter=jitter, limits=limits)
+
+
+def from_target(
+    target: kubeconfig.Target, *, where: str, jitter: Callable[[], float], limits: Limits = _LIMITS
+) -> KubernetesCluster:
+    """A tenant's kubeconfig, checked. Raises `OperationError` when a certificate or key in it cannot be used."""
+    configuration = Configuration(
+        host=target.server,
+        verify_ssl=not target.insecure,
+        tls_server_name=target.tls_server_name or None,
+        proxy=target.proxy_url or None,
+        ca_cert_data=target.ca_pem.decode() or None,
+    )
+    authorization = _authorization(target)
+    if authorization:
+        configuration.api_key["BearerToken"] = authorization
+    with tempfile.TemporaryDirectory() as folder:
+        if target.cert_pem:
+            configuration.cert_file = _written(folder, "tls.crt", target.cert_pem)
+            configuration.key_file = _written(folder, "tls.key", target.key_pem)
+        server = _server(configuration, limits, where=where)
+    return KubernetesCluster(server, Configured(configuration, name=f"context {target.context}"), jitter=jitter)
+
+
+@asynccontextmanager
+async def _loaded(configuration: Configuration, source: str, context: str | None) -> AsyncIterator[None]:
+    """Inside, the files exist that the loader made of inline keys; OpenSSL reads keys from files only."""
+    async with _loading:
+        try:
+            await kube_config.load_kube_config(source, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+            yield
+        finally:
+            # Else they stay until the process ends, and for ever when it is killed.
+            kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
+
+
+def _server(configuration: Configuration, limits: Limits, *, where: str) -> Server:
+    # Python 3.13 asks for extensions that the certificates of common installers lack; kubectl does not ask for them.
+    configuration.disable_strict_ssl_verification = True
+    if "@" in configuration.host:
+        raise _unusable(where, "the server's URL holds a user name; put the credential into the user's entry")
+    try:
+        return Server(configuration, limits=limits)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise _unusable(where, f"a certificate, key or URL in it cannot be used ({type(error).__name__})") from None
+
+
+def _authorization(target: kubeconfig.Target) -> str:
+    if target.token:
+        return f"Bearer {target.token}"
+    if target.username:
+        return "Basic " + base64.b64encode(f"{target.username}:{target.password}".encode()).decode()
+    return ""
+
+
+def _written(folder: str, name: str, pem: bytes) -> str:
+    """OpenSSL reads a client certificate from files only; the folder is private and gone when this module returns."""
+    path = Path(folder) / name
+    path.write_bytes(pem)
+    return str(path)
+
+
+def _reason(error: Exception) -> str:
+    """The loader's own sentences name keys, never values; of anything else only the type is told."""
+    if type(error).__name__ == "ConfigException":
+        return str(error).rstrip(".")
+    if isinstance(error, OSError):
+        return f"a file that it needs cannot be read ({error.strerror or type(error).__name__})"
+    return f"it is not understood ({type(error).__name__}); check its clusters, contexts and users"
+
+
+def _unusable(where: str, why: str) -> OperationError:
+    return OperationError(f"{where} cannot be used: {why}.", reason=kubeconfig.REASON, retryable=False)

@@ -1,0 +1,83 @@
+"""Small controllers that people expect to be there: default service accounts, volume claims, load balancers.
+
+A claim is bound and a load balancer gets an address as the behaviour says; with `never` they wait for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.adapters.memory import conditions, registry
+from reconciler.adapters.memory.policy import Workloads
+from reconciler.adapters.memory.request import Write
+from reconciler.adapters.memory.store import Change, Location
+from reconciler.adapters.memory.world import World
+
+Object = dict[str, Any]
+NAMESPACES, CLAIMS, SERVICES = ("", "namespaces"), ("", "persistentvolumeclaims"), ("", "services")
+
+
+def install(world: World, policy: Workloads) -> None:
+    """Adds these controllers to a world."""
+    world.handlers["default-account"] = lambda w, name: _account(w, name)
+    world.handlers["claim"] = lambda w, uid: _bind(w, policy, uid)
+    world.handlers["load-balancer"] = lambda w, uid: _address(w, policy, uid)
+    world.listen(lambda change: _on_change(world, change))
+
+
+def _on_change(world: World, change: Change) -> None:
+    if change.type == "DELETED":
+        return
+    meta = change.entry.obj["metadata"]
+    if change.at.storage == NAMESPACES and change.type == "ADDED":
+        world.later(0, "default-account", meta["name"])
+    elif change.at.storage == CLAIMS:
+        world.later(0, "claim", meta["uid"])
+    elif change.at.storage == SERVICES and change.entry.obj["spec"].get("type") == "LoadBalancer":
+        world.later(0, "load-balancer", meta["uid"])
+
+
+def _account(world: World, namespace: str) -> None:
+    kind = world.catalog.kind("v1", "ServiceAccount")
+    there = world.store.get(Location(NAMESPACES, "", namespace))
+    if there is None or "deletionTimestamp" in there.obj["metadata"]:
+        return
+    if world.store.get(world.location(kind, namespace, "default")) is None:
+        obj = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}
+        registry.create(world, kind, obj, Write("kube-controller-manager"))
+
+
+def _due(world: World, policy: Workloads, uid: str, handler: str) -> bool:
+    """Whether the time of an object has come; else sets the timer for it."""
+    found = world.entry(uid)
+    assert found is not None
+    behaviour = policy.of(found[1].obj)
+    due = world.began(uid) + behaviour.after_s
+    if behaviour.outcome != "ready":
+        return False
+    if world.clock() < due:
+        world.timers.add(due, handler, uid)
+        return False
+    return True
+
+
+def _bind(world: World, policy: Workloads, uid: str) -> None:
+    found = world.entry(uid)
+    if found is None or found[1].obj.get("status", {}).get("phase") == "Bound" or not _due(world, policy, uid, "claim"):
+        return
+    at, entry = found
+    spec = entry.obj["spec"]
+    status = {
+        "phase": "Bound", "accessModes": spec.get("accessModes", []),
+        "capacity": (spec.get("resources") or {}).get("requests") or {},
+    }  # fmt: skip
+    volume = spec.get("volumeName") or f"pvc-{uid}"
+    world.store.put(at, {**entry.obj, "spec": {**spec, "volumeName": volume}, "status": status})
+
+
+def _address(world: World, policy: Workloads, uid: str) -> None:
+    found = world.entry(uid)
+    if found is None or not _due(world, policy, uid, "load-balancer"):
+        return
+    status = {"loadBalancer": {"ingress": [{"ip": "127.0.0.1", "ipMode": "VIP"}]}}
+    conditions.write_status(world, found[0], found[1], status)

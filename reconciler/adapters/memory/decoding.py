@@ -1,0 +1,165 @@
+"""From a request's JSON to an object of its type: unknown fields, wrong types, nulls and defaults.
+
+Pure. What a real API server does on decoding; whether a decoded object is *valid* is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from reconciler.adapters.memory.schema import Schema
+from reconciler.adapters.memory.typed import element_of
+
+
+class Decoded(NamedTuple):
+    """A value without nulls and unknown fields, and the paths of the fields that were dropped."""
+
+    value: Any
+    unknown: list[str]
+
+
+def decode(value: Any, schema: Schema) -> Decoded:
+    """Drops what the type does not know, and nulls."""
+    unknown: list[str] = []
+    return Decoded(_decode(value, schema, "", unknown), unknown)
+
+
+def _decode(value: Any, schema: Schema, path: str, unknown: list[str]) -> Any:
+    if isinstance(value, dict):
+        if schema.type not in ("object", "any"):
+            return value
+        open_ended = schema.type == "any" or schema.element is not None or schema.preserve
+        result = {}
+        for name, item in value.items():
+            if name not in schema.fields and not open_ended:
+                unknown.append(f"{path}.{name}".lstrip("."))
+            elif item is not None or schema.child(name).nullable:
+                result[name] = _decode(item, schema.child(name), f"{path}.{name}", unknown)
+        return result
+    if isinstance(value, list) and schema.type == "array":
+        return [_decode(item, schema.item, f"{path}[{number}]", unknown) for number, item in enumerate(value)]
+    return value
+
+
+_GO = {
+    str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array",
+}  # fmt: skip
+_WANTED = {"string": "string", "integer": "int32", "number": "float64", "boolean": "bool"}
+
+
+def unmarshal_error(value: Any, schema: Schema, path: str = "") -> str:
+    """The first wrong type in a built-in object, in the words of Go's decoder; empty when all fit."""
+    if value is None or schema.type == "any":
+        return ""
+    if not _fits(value, schema, quantity=True):
+        wanted = _WANTED.get(schema.type, "object" if schema.type == "object" else "slice")
+        return f"json: cannot unmarshal {_GO[type(value)]} into Go struct field {path.lstrip('.')} of type {wanted}"
+    for below, item, child in _children(value, schema, path):
+        if found := unmarshal_error(item, child, below):
+            return found
+    return ""
+
+
+def _children(value: Any, schema: Schema, path: str) -> list[tuple[str, Any, Schema]]:
+    if isinstance(value, dict):
+        return [(f"{path}.{name}", item, schema.child(name)) for name, item in value.items()]
+    if isinstance(value, list):
+        return [(path, item, schema.item) for item in value]
+    return []
+
+
+def _fits(value: Any, schema: Schema, *, quantity: bool = False) -> bool:
+    match schema.type:
+        case "string":
+            return isinstance(value, str) or (
+                quantity and _is_number(value) and "format" not in schema.raw and _loose(schema)
+            )
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return _is_number(value)
+        case "boolean":
+            return isinstance(value, bool)
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
+    return True
+
+
+def _loose(schema: Schema) -> bool:
+    return schema.raw is _quantity_raw()
+
+
+def _quantity_raw() -> Any:
+    from reconciler.adapters.memory.schema import named
+
+    return named("api.resource.Quantity").raw
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_SMD = {"string": "string", "integer": "numeric (int or float)", "number": "numeric (int or float)", "boolean": "boolean",
+        "object": "map", "array": "list"}  # fmt: skip
+
+
+def typed_error(value: Any, schema: Schema, path: str = "") -> str:
+    """Why server-side apply would not take this as a patch of its type; empty when it does.
+
+    Source of the words: structured-merge-diff `typed/validate.go`.
+    """
+    if value is None or schema.type == "any":
+        return ""
+    if not _fits(value, schema, quantity=True):
+        return f"{path}: expected {_SMD[schema.type]}, got {_shown(value)}"
+    if isinstance(value, dict):
+        for name in value:
+            if name not in schema.fields and schema.element is None and not schema.preserve:
+                return f"{path}.{name}: field not declared in schema"
+    if duplicate := _duplicate(value, schema):
+        return f"{path}: duplicate entries for key {duplicate}"
+    below = _children(value, schema, path)
+    if isinstance(value, list):
+        below = [(f"{path}[{number}]", item, schema.item) for number, item in enumerate(value)]
+    for where, item, child in below:
+        if found := typed_error(item, child, where):
+            return found
+    return ""
+
+
+def _shown(value: Any) -> str:
+    text = {str: "string", bool: "boolean", int: "int", float: "float", dict: "map", list: "list"}[type(value)]
+    return f"&value.valueUnstructured{{Value:{value!r}}}" if text in ("map", "list") else text
+
+
+def _duplicate(value: Any, schema: Schema) -> str:
+    if not isinstance(value, list) or schema.type != "array" or schema.relation == "atomic":
+        return ""
+    seen: set[str] = set()
+    for item in value:
+        element = element_of(item, schema)
+        if element in seen:
+            return "[" + element[2:].strip("{}") + "]"
+        seen.add(element)
+    return ""
+
+
+def with_defaults(value: Any, schema: Schema) -> Any:
+    """Fills in the defaults of a CRD's schema; what is complete is returned as it is."""
+    if isinstance(value, dict) and schema.type == "object":
+        result = value
+        for name, child in schema.fields.items():
+            item = value.get(name, child.default if child.has_default and name not in value else None)
+            filled = with_defaults(item, child) if item is not None else None
+            if filled is not None and filled is not value.get(name):
+                result = {**result, name: filled}
+        if schema.element is not None and not schema.fields:
+            filled_map = {name: with_defaults(item, schema.element) for name, item in value.items()}
+            return filled_map if any(filled_map[k] is not value[k] for k in value) else value
+        return result
+    if isinstance(value, list) and schema.element is not None:
+        items = [with_defaults(item, schema.element) for item in value]
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    return value

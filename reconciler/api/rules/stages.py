@@ -1,0 +1,53 @@
+"""Rules of stages (CONTRACT §1.2, rules 1, 2 and 11).
+
+Not their gates (`reconciler.api.rules.gates`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from reconciler.api.problems import Problem, quoted
+from reconciler.api.rules import actions, common, gates, sources
+from reconciler.api.types import ReadyChecks, Stage, StageSetSpec
+
+#: Compiles a readiness expression; returns why it cannot be used, or nothing where it is of type bool or dyn.
+CompileCel = Callable[[str], str]
+
+
+def check(spec: StageSetSpec, *, compile_cel: CompileCel | None) -> Iterator[Problem]:
+    """All stages."""
+    named = ((f"spec.stages[{index}].name", stage.name) for index, stage in enumerate(spec.stages))
+    yield from common.unique(named, what="the names of stages")
+    for index, stage in enumerate(spec.stages):
+        yield from _stage(stage, path=f"spec.stages[{index}]", spec=spec)
+        if stage.ready_checks:
+            at = f"spec.stages[{index}].readyChecks"
+            yield from _ready_checks(stage.ready_checks, path=at, compile_cel=compile_cel)
+
+
+def _stage(stage: Stage, *, path: str, spec: StageSetSpec) -> Iterator[Problem]:
+    yield from sources.of_ref(stage.source_ref, path=f"{path}.sourceRef")
+    if stage.post_build:
+        for index, ref in enumerate(stage.post_build.substitute_from):
+            yield from common.required(ref.name, path=f"{path}.postBuild.substituteFrom[{index}].name")
+    if stage.actions:
+        yield from actions.of_stage(stage.actions, path=f"{path}.actions", has_version=spec.version is not None)
+    if stage.promotion:
+        yield from gates.promotion(stage.promotion, path=f"{path}.promotion")
+    if stage.error_budget:
+        yield from gates.error_budget(stage.error_budget, path=f"{path}.errorBudget")
+
+
+def _ready_checks(checks: ReadyChecks, *, path: str, compile_cel: CompileCel | None) -> Iterator[Problem]:
+    for index, ref in enumerate(checks.checks):
+        yield from common.required(ref.kind, path=f"{path}.checks[{index}].kind")
+        yield from common.required(ref.name, path=f"{path}.checks[{index}].name")
+    for index, expr in enumerate(checks.exprs):
+        at = f"{path}.exprs[{index}]"
+        yield from common.required(expr.api_version, path=f"{at}.apiVersion")
+        yield from common.required(expr.kind, path=f"{at}.kind")
+        for name, text in (("current", expr.current), ("inProgress", expr.in_progress), ("failed", expr.failed)):
+            reason = compile_cel(text) if text and compile_cel else ""
+            if reason:
+                yield Problem(f"{at}.{name}", f"is no usable CEL expression: {reason} (in {quoted(text)})")

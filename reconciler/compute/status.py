@@ -1,0 +1,133 @@
+"""`.status` of a StageSet as a projection of its state: deleting it loses nothing, writing it decides nothing.
+
+Times are those of recorded events, so that the same state always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.chain import Head
+from ledger.instant import to_text
+from reconciler.api import reasons
+from reconciler.evolve import OPERATION_WORDS
+from reconciler.state import Run, StagePlan, State
+from reconciler.transitions import Phase
+
+#: Phases of a stage as the API shows them, by what is being done.
+_SHOWN = {
+    "connect": "Applying",
+    "fetch": "Applying",
+    "build": "Applying",
+    "apply": "Applying",
+    "verify": "Verifying",
+    "prune": "Pruning",
+}
+
+
+def status_of(state: State, *, generation: int, head: Head) -> dict[str, Any]:
+    """The whole status. `generation` is the StageSet's, `head` the stream's."""
+    run = state.run
+    status: dict[str, Any] = {
+        "observedGeneration": _observed(state, generation),
+        "conditions": _conditions(state, generation),
+        "stages": _stages(state),
+        "ledger": {"stream": state.stream, "version": state.version, "head": head.hash},
+    }
+    if state.requested_at:
+        status["lastHandledReconcileAt"] = state.requested_at
+    if run is not None and run.plans:
+        status["lastAttemptedRevisions"] = {plan.pin.source: plan.pin.revision for plan in run.plans}
+    if state.applied:
+        status["lastAppliedRevisions"] = state.applied
+    return status
+
+
+def _observed(state: State, generation: int) -> int:
+    seen = [state.run.generation] if state.run else []
+    if state.blocked is not None:
+        seen.append(state.blocked.generation)
+    return min(max(seen, default=0), generation)
+
+
+def ready_of(state: State) -> tuple[str, str, str]:
+    """Status, reason and message of the Ready condition."""
+    if state.suspended and not state.deleting:
+        return "False", reasons.SUSPENDED, "suspended: nothing is changed until spec.suspend is false"
+    if state.blocked is not None:
+        return "False", state.blocked.reason, state.blocked.message
+    run, failure = state.run, state.failure
+    if failure is not None:
+        return "False", reasons.STAGE_FAILED, f"stage {failure.stage}: {failure.operation}: {failure.message}"
+    if run is None or state.phase == Phase.IDLE:
+        return "Unknown", reasons.PROGRESSING, "waiting for the first run"
+    if state.phase == Phase.READY:
+        return "True", reasons.SUCCEEDED, f"{len(run.plans)} of {len(run.plans)} stages are ready"
+    return "Unknown", reasons.PROGRESSING, _progress(state, run)
+
+
+def _progress(state: State, run: Run) -> str:
+    if run.trigger == "deletion":
+        return f"tearing down, {len(run.removals)} stages left"
+    stage = (
+        f"stage {run.stage} ({min(run.done + 1, len(run.plans))} of {len(run.plans)})" if run.stage else "next stage"
+    )
+    operation = OPERATION_WORDS.get(state.pending.operation, "") if state.pending else ""
+    return f"{stage}: {operation or 'preparing'}"
+
+
+def _conditions(state: State, generation: int) -> list[dict[str, Any]]:
+    status, reason, text = ready_of(state)
+    conditions = [("Ready", status, reason, reasons.message(reason, text))]
+    retrying = state.phase == Phase.FAILED and (state.failure is None or state.failure.retryable)
+    stalled = (state.phase == Phase.FAILED and not retrying) or (
+        state.blocked is not None and state.blocked.reason == reasons.INVALID_SPEC
+    )
+    if not state.suspended and (not state.resting or retrying or (state.blocked is not None and not stalled)):
+        progress = _progress(state, state.run) if state.run and not state.resting else text
+        conditions.append(("Reconciling", "True", reasons.PROGRESSING, reasons.message(reasons.PROGRESSING, progress)))
+    if stalled and not state.suspended:
+        conditions.append(("Stalled", "True", reason, reasons.message(reason, text)))
+    since = to_text(state.blocked.since_ms if state.blocked else state.since_ms)[:19] + "Z"
+    return [
+        {
+            "type": kind,
+            "status": value,
+            "reason": why,
+            "message": message,
+            "lastTransitionTime": since,
+            "observedGeneration": generation,
+        }
+        for kind, value, why, message in conditions
+    ]
+
+
+def _stages(state: State) -> list[dict[str, Any]]:
+    if state.run is None:
+        return []
+    shown = []
+    for position, plan in enumerate(state.run.plans):
+        known = state.stages.get(plan.name)
+        entry: dict[str, Any] = {"name": plan.name, "phase": _phase(state, state.run, position, plan)}
+        if known is not None and known.revision:
+            entry["appliedRevision"] = known.revision
+        if known is not None:
+            entry["entriesCount"] = sum(1 for owned in known.owned.values() if owned.uid)
+        failure = state.failure
+        if failure is not None and failure.stage == plan.name:
+            entry["message"] = reasons.cut(f"{failure.operation}: {failure.message}", chars_max=4096)
+        shown.append(entry)
+    return shown
+
+
+def _phase(state: State, run: Run, position: int, plan: StagePlan) -> str:
+    known = state.stages.get(plan.name)
+    failed = state.failure is not None and state.failure.stage == plan.name
+    if state.phase == Phase.READY or position < run.done:
+        return "Ready"
+    if run.stage == plan.name and not state.resting:
+        operation = state.pending.operation if state.pending and state.pending.stage == plan.name else "prune"
+        return "Failed" if state.phase in {Phase.FAILING, Phase.HALTED} else _SHOWN.get(operation, "Applying")
+    if failed:
+        return "Failed"
+    return "Ready" if known is not None and known.digest == plan.digest and state.resting else "Pending"

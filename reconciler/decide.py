@@ -1,0 +1,255 @@
+"""The next decision, from the state alone; `None` where the world or time must speak first.
+
+Not the bookkeeping (`evolve`) and not the doing (adapters). Called again after each of its own decisions, so each
+function here makes one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from ledger import events as e
+from ledger.envelope import Draft
+from ledger.instant import to_text
+from reconciler import digests
+from reconciler.policy import read_policy
+from reconciler.state import Failure, Owned, Run, State, plan_of
+from reconciler.transitions import Phase
+
+#: Operations that are not broken off: what they do to the cluster must be known before anything else happens.
+UNBREAKABLE = frozenset({"apply", "prune", "action"})
+_BACKOFF_DOUBLINGS_MAX = 20
+
+
+def decide(state: State) -> Draft | None:
+    """The next decision, or `None`."""
+    if state.resting:
+        return _at_rest(state)
+    if _interruption(state) and (state.pending is None or state.pending.operation not in UNBREAKABLE):
+        return _draft(state, e.RunSuperseded(reason=_interruption(state)))
+    if state.pending is not None:
+        return None
+    return _NEXT[state.phase](state, _run(state))
+
+
+def _interruption(state: State) -> str:
+    """Why the run at work must make room; empty when it need not."""
+    if state.waiting is not None:
+        event = state.waiting.event
+        assert isinstance(event, e.RunOpened)
+        return event.trigger
+    if state.suspended and not state.deleting:
+        return "suspended"
+    if state.blocked is not None:
+        return state.blocked.reason
+    return ""
+
+
+def _at_rest(state: State) -> Draft | None:
+    if state.phase == Phase.FAILED and not state.retry_ms:
+        due_ms = state.now_ms + _pause_ms(state)
+        return _draft(state, e.RunRetryScheduled(due=to_text(due_ms), failures=state.failures))
+    return None
+
+
+def _pause_ms(state: State) -> int:
+    """Pause before the next try: exponential up to the retry interval; a permanent failure waits for the interval.
+
+    The jitter of up to a tenth is derived from the run, so that a thousand failures of one minute spread out and a
+    replay still decides the same.
+    """
+    run, failure = _run(state), state.failure
+    policy = read_policy(run.policy)
+    pause_ms = policy.interval_ms
+    if failure is None or failure.retryable:
+        doublings = min(max(state.failures - 1, 0), _BACKOFF_DOUBLINGS_MAX)
+        pause_ms = min(policy.retry_base_ms * 2**doublings, policy.retry_interval_ms)
+    chance = int.from_bytes(hashlib.sha256(run.id.encode()).digest()[:4], "big") / 2**32
+    return int(pause_ms * (1 + 0.1 * chance))
+
+
+# ── between stages ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opened(state: State, run: Run) -> Draft:
+    if run.done < len(run.plans):
+        return _draft(state, e.StageStarted(), stage=run.plans[run.done].name)
+    if run.removals:
+        return _draft(state, e.StageStarted(), stage=run.removals[0])
+    if state.deleting:
+        return _draft(state, e.StageSetReleased())
+    return _draft(state, e.RunSucceeded())
+
+
+def _started(state: State, run: Run) -> Draft:
+    stage = state.stages[run.stage]
+    if plan_of(run, run.stage) is None and not (stage.owned and stage.prune):
+        return _draft(state, e.StageRemoved())
+    return _draft(state, e.ConnectIntended(service_account=stage.service_account))
+
+
+# ── one stage ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _connected(state: State, run: Run) -> Draft:
+    plan = plan_of(run, run.stage)
+    if plan is not None:
+        return _draft(state, e.FetchIntended(pin=plan.pin))
+    owned = state.stages[run.stage].owned
+    return _draft(state, e.PruneIntended(objects=_items(owned.values())))
+
+
+def _fetched(state: State, run: Run) -> Draft:
+    return _build(state, run, run.stage)
+
+
+def _build(state: State, run: Run, stage: str) -> Draft:
+    plan = plan_of(run, stage)
+    assert plan is not None, "only stages of the spec are built"
+    return _draft(state, e.BuildIntended(artifact=plan.pin.digest, path=plan.path), stage=stage)
+
+
+def _built(state: State, run: Run) -> Draft:
+    render = run.renders[run.stage]
+    for plan in run.plans[: run.done]:
+        twice = sorted(run.renders[plan.name].versions.keys() & render.versions.keys())
+        if twice:
+            return _claimed_twice(state, other=plan.name, ids=twice)
+    return _draft(state, e.ApplyIntended(manifests=render.manifests, objects=len(render.versions)))
+
+
+def _claimed_twice(state: State, *, other: str, ids: list[str]) -> Draft:
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    message = (
+        f"{readable(ids[0])}{more} is rendered by stage {other} and by stage {_run(state).stage}: "
+        "an object belongs to one stage; remove it from one of them"
+    )
+    return _draft(state, e.StageFailed(operation="apply", reason="ClaimedTwice", message=message, retryable=False))
+
+
+def readable(id: str) -> str:
+    """An inventory id in people's words: `Deployment/shop/web`."""
+    namespace, name, _, kind = id.split("_", 3) if id.count("_") == 3 else ("", id, "", "")
+    return "/".join(part for part in (kind, namespace, name) if part)
+
+
+def _applied(state: State, run: Run) -> Draft:
+    plan = plan_of(run, run.stage)
+    assert plan is not None, "only stages of the spec are applied"
+    deadline = to_text(state.now_ms + plan.verify_timeout_ms)
+    return _transfer(state, run) or _draft(state, e.VerifyIntended(deadline=deadline))
+
+
+def _transfer(state: State, run: Run) -> Draft | None:
+    """Objects that the stage at work has applied leave the stage that had them before."""
+    mine = state.stages[run.stage].owned
+    for other in state.stages.values():
+        taken = [
+            owned
+            for key, owned in other.owned.items()
+            if other.name != run.stage and key in mine and mine[key].uid and owned.uid in {"", mine[key].uid}
+        ]
+        if taken:
+            return _draft(state, e.StageTransferred(source=other.name, objects=_items(taken)))
+    return None
+
+
+def _verified(state: State, run: Run) -> Draft:
+    render, stage = run.renders[run.stage], state.stages[run.stage]
+    dropped = {key: owned for key, owned in stage.owned.items() if key not in render.versions}
+    if not dropped or not stage.prune:
+        return _succeeded(state, run)
+    for plan in run.plans[run.done + 1 :]:
+        # Before anything is deleted, see whether a later stage takes it over.
+        if plan.name not in run.renders and plan.name not in run.unseen:
+            return _draft(state, e.FetchIntended(pin=plan.pin), stage=plan.name)
+    if run.unseen:
+        # Who cannot see what later stages render deletes nothing; the objects stay owned for the next success.
+        return _succeeded(state, run)
+    elsewhere = {key for other in run.renders.values() for key in other.versions}
+    doomed = [owned for key, owned in dropped.items() if key not in elsewhere]
+    if not doomed:
+        return _succeeded(state, run)
+    return _draft(state, e.PruneIntended(objects=_items(doomed)))
+
+
+def _looking_fetched(state: State, run: Run) -> Draft:
+    seen = {*run.renders, *run.unseen}
+    ahead = next(plan for plan in run.plans[run.done + 1 :] if plan.name not in seen)
+    return _build(state, run, ahead.name)
+
+
+def _pruned(state: State, run: Run) -> Draft:
+    if plan_of(run, run.stage) is None:
+        return _draft(state, e.StageRemoved())
+    return _succeeded(state, run)
+
+
+def _succeeded(state: State, run: Run) -> Draft:
+    return _draft(state, e.StageSucceeded(revision=run.plans[run.done].pin.revision))
+
+
+# ── failure ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _failing(state: State, run: Run) -> Draft:
+    failure = _failure(state)
+    # What was applied before the failure has changed hands all the same.
+    return _transfer(state, run) or _draft(
+        state,
+        e.StageFailed(
+            operation=failure.operation,
+            reason=failure.reason,
+            message=failure.message,
+            retryable=failure.retryable,
+        ),
+        stage=failure.stage,
+    )
+
+
+def _halted(state: State, run: Run) -> Draft:
+    failure = _failure(state)
+    message = f"stage {failure.stage}: {failure.operation}: {failure.message}"
+    return _draft(state, e.RunFailed(reason="StageFailed", message=message), stage=failure.stage)
+
+
+_NEXT: dict[Phase, Callable[[State, Run], Draft]] = {
+    Phase.OPENED: _opened,
+    Phase.STARTED: _started,
+    Phase.CONNECTED: _connected,
+    Phase.FETCHED: _fetched,
+    Phase.BUILT: _built,
+    Phase.APPLIED: _applied,
+    Phase.VERIFIED: _verified,
+    Phase.LOOKING_FETCHED: _looking_fetched,
+    Phase.PRUNED: _pruned,
+    Phase.FAILING: _failing,
+    Phase.HALTED: _halted,
+}
+
+
+def _run(state: State) -> Run:
+    assert state.run is not None, "no run is open"
+    return state.run
+
+
+def _failure(state: State) -> Failure:
+    assert state.failure is not None, "no failure to tell of"
+    return state.failure
+
+
+def _items(owned: Iterable[Owned]) -> list[e.Item]:
+    items = [e.Item(id=o.id, v=o.v, uid=o.uid, digest=o.digest) for o in owned]
+    return sorted(items, key=lambda item: item.id)
+
+
+def _draft(state: State, event: e.Event, *, stage: str = "") -> Draft:
+    run = _run(state)
+    return Draft(
+        event=event,
+        run=run.id,
+        snapshot=run.snapshot,
+        stage=stage or run.stage,
+        req=digests.of(event) if e.tag_of(event).endswith(".intended") else "",
+    )

@@ -1,0 +1,146 @@
+"""Everything that runs for one ledger and one cluster, put together; the parts that reach the world are given.
+
+The controller process, the demo and the simulation all start this: there is one way to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ledger.errors import AppendRefused
+from reconciler.adapters.hands import Performer, Tools
+from reconciler.adapters.inspector import Inspector
+from reconciler.adapters.projector import Projector
+from reconciler.adapters.sources import WatchedSources, project_source
+from reconciler.adapters.watches import Key, Subscription
+from reconciler.api import names
+from reconciler.compute.fields import strings, text
+from reconciler.compute.inventory import KIND as INVENTORY
+from reconciler.compute.inventory import StageOf
+from reconciler.loop.controller import Controller
+from reconciler.loop.driver import Parts
+from reconciler.loop.member import Member, Shared, Teller
+from reconciler.loop.memory import Memory
+from reconciler.loop.observed import project_stageset
+from reconciler.ports.cluster import Object, Scope
+from reconciler.ports.hands import Hands
+from reconciler.settings import Settings
+
+_STAGESET = (names.API_VERSION, "StageSet")
+
+
+class Given(NamedTuple):
+    """What an installation is given."""
+
+    tools: Tools
+    settings: Settings
+    memory: Memory
+    teller: Teller
+    epoch: int
+    #: called when another writer took over the ledger
+    dispossessed: Callable[[AppendRefused], None]
+    #: the hands, where they are not the shipped ones
+    hands: Hands | None = None
+
+
+class Installation:
+    """A running controller. Start it inside the event loop; close it before the journal and the cluster."""
+
+    def __init__(self, given: Given) -> None:
+        settings, tools = given.settings, given.tools
+        self._clusters = tools.clusters
+        self._namespaces = settings.watch_namespaces or ("",)
+        self._subscriptions: list[Subscription] = []
+        self.performer = given.hands or Performer(tools)
+        self.sources = WatchedSources(
+            self._clusters.own.watches,
+            on_change=self._sources_changed,
+            namespaces=self._namespaces,
+            cross_namespace=not settings.no_cross_namespace_refs,
+        )
+        self.projector = Projector(
+            self._clusters.own.cluster, clock=tools.clock, shard_cap=settings.inventory_shard_cap
+        )
+        self.inspector = Inspector(self._clusters)
+        parts = Parts(
+            journal=tools.journal,
+            hands=self.performer,
+            clock=tools.clock,
+            epoch=given.epoch,
+            dispossessed=given.dispossessed,
+        )
+        shared = Shared(
+            parts=parts,
+            sources=self.sources,
+            settings=settings,
+            outlet=self.projector,
+            teller=given.teller,
+            inspect=self.inspector,
+        )
+        self.controller = Controller(shared=shared, memory=given.memory, gone=self.projector.forget)
+
+    def start(self) -> None:
+        """Begin to watch. Returns at once."""
+        watches = self._clusters.own.watches
+        for namespace in self._namespaces:
+            self._subscriptions += [
+                watches.subscribe(Scope(*_STAGESET, namespace), on_change=self._stageset_changed),
+                watches.subscribe(
+                    Scope(names.API_VERSION, INVENTORY, namespace, metadata_only=True),
+                    on_change=self._inventory_changed,
+                ),
+            ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether all StageSets have been seen once."""
+        return bool(self._subscriptions) and all(subscription.synced for subscription in self._subscriptions)
+
+    async def close(self) -> None:
+        """Stop looking, end what is under way, let projections finish. The ledger has the rest."""
+        for subscription in self._subscriptions:
+            subscription.close()
+        self.sources.close()
+        await self.inspector.close()
+        await self.controller.close()
+        await self.projector.close()
+        await self._clusters.close()
+
+    def _stageset_changed(self, key: Key, kept: Object | None) -> None:
+        self.controller.stageset(key.namespace, key.name, kept=kept)
+
+    def _sources_changed(self, namespace: str) -> None:
+        self.controller.sources_changed(namespace)
+
+    def _inventory_changed(self, key: Key, kept: Object | None) -> None:
+        """An inventory was changed or deleted: is it still what the ledger says?"""
+        labels = strings(kept, "metadata", "labels") if kept is not None else {}
+        name = labels.get(names.LABEL_STAGE_SET, "")
+        for (namespace, own), member in self.controller.members.items():
+            if namespace != key.namespace or (name and own != name) or not key.name.startswith(own[:200]):
+                continue
+            self._look_again(member, labels.get(names.LABEL_STAGE, ""), gone=kept is None)
+
+    def _look_again(self, member: Member, stage: str, *, gone: bool) -> None:
+        if not gone:
+            return
+        target = member.target
+        for name in [stage] if stage else list(member.state.stages):
+            of = StageOf(namespace=target.namespace, name=target.name, uid=target.uid, stage=name)
+            self.projector.inventory_changed(of, member)
+
+
+def project(scope: Scope, found: Object) -> Object:
+    """What shared watches keep of an object: of StageSets and sources the few fields that are read."""
+    kind = scope.kind
+    if (scope.api_version, kind) == _STAGESET:
+        return project_stageset(scope, found)
+    if scope.api_version.partition("/")[0] == names.SOURCE_GROUP or _is_artifact(found):
+        return project_source(found)
+    metadata = {key: value for key, value in (found.get("metadata") or {}).items() if key != "managedFields"}
+    return {**found, "metadata": metadata}
+
+
+def _is_artifact(found: Object) -> bool:
+    return bool(text(found, "status", "artifact", "digest"))

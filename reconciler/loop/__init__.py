@@ -1,0 +1,1 @@
+"""The live loop: observes, steps, appends once, performs, and feeds outcomes back."""

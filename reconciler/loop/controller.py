@@ -1,0 +1,71 @@
+"""All StageSets of an installation: one member each, made from the ledger when its object is first seen.
+
+Not a queue and not a pool: a member at rest is a few values in memory. Deleting an object without its finalizer ends
+the member; its stream stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from reconciler.loop.member import Member, Shared
+from reconciler.loop.memory import Memory
+from reconciler.loop.observed import observed_of
+from reconciler.ports.cluster import Object
+
+
+class Controller:
+    """The members, by namespace and name."""
+
+    def __init__(self, *, shared: Shared, memory: Memory, gone: Callable[[Member], None]) -> None:
+        self._shared = shared
+        self._gone = gone
+        self._memory = memory
+        self._closing: set[asyncio.Task[None]] = set()
+        self.members: dict[tuple[str, str], Member] = {}
+
+    def stageset(self, namespace: str, name: str, *, kept: Object | None) -> None:
+        """A StageSet was seen as `project_stageset` keeps it, or (`None`) is no longer there."""
+        member = self.members.get((namespace, name))
+        if kept is None:
+            self._end(namespace, name)
+            return
+        observed = observed_of(kept)
+        if member is not None and member.observed.uid != observed.uid:
+            # Deleted and created again while nobody looked: another stream.
+            self._end(namespace, name)
+            member = None
+        if member is None:
+            state, head = self._memory.take(observed.stream)
+            member = Member(observed, state=state, head=head, shared=self._shared)
+            self.members[namespace, name] = member
+        member.seen(observed)
+
+    def sources_changed(self, namespace: str) -> None:
+        """Sources of a namespace, or with an empty one of any, may stand for other artifacts."""
+        for (own, _), member in self.members.items():
+            if not namespace or own == namespace or member.refers_to(namespace):
+                member.driver.kick()
+
+    def busy(self) -> Iterable[Member]:
+        """Members with something under way."""
+        return (member for member in self.members.values() if member.driver.busy)
+
+    async def close(self) -> None:
+        """End all members. What was under way is in the ledger."""
+        members, self.members = list(self.members.values()), {}
+        await asyncio.gather(*(member.driver.close() for member in members), *self._closing)
+
+    def _end(self, namespace: str, name: str) -> None:
+        member = self.members.pop((namespace, name), None)
+        if member is not None:
+            self._gone(member)
+            task = asyncio.ensure_future(member.driver.close())
+            self._closing.add(task)
+            task.add_done_callback(lambda done: self._ended(done, member))
+
+    def _ended(self, task: asyncio.Task[None], member: Member) -> None:
+        self._closing.discard(task)
+        # Should the object show up again, its story goes on where it is.
+        self._memory.put(member.observed.stream, member.state, member.head)

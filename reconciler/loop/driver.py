@@ -1,0 +1,210 @@
+"""One StageSet's turns: facts in order, one append each, effects as tasks. Nothing here waits for the world.
+
+A driver at rest has no task and no timer of its own. Invariants: nothing is performed before its intent is durable; an
+append that failed leaves the state as it was and is tried again; an answer to an intent that is no longer pending is
+dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from ledger.envelope import Actor, Draft
+from ledger.errors import AppendRefused, LedgerError
+from ledger.events import BY_TAG, Event
+from ledger.instant import to_text
+from ledger.log import Appended, Batch
+from reconciler import digests
+from reconciler.effects import Effect, entry_of_draft
+from reconciler.plan import plan
+from reconciler.ports.clock import Clock
+from reconciler.ports.hands import Answer, Hands, Target
+from reconciler.ports.journal import Journal
+from reconciler.state import State
+from reconciler.step import step
+
+log = logging.getLogger(__name__)
+
+#: Pause before an append that could not be made is tried again, in seconds.
+LEDGER_PAUSE_S = 5.0
+
+
+class Parts(NamedTuple):
+    """What drivers share."""
+
+    journal: Journal
+    hands: Hands
+    clock: Clock
+    epoch: int
+    #: called when this writer may no longer append: everything must stop
+    dispossessed: Callable[[AppendRefused], None]
+
+
+class Watcher(Protocol):
+    """What a driver tells the outside."""
+
+    def fact(self, state: State) -> Event | None:
+        """The fact that what is seen calls for, if any."""
+
+    def recorded(self, state: State, drafts: tuple[Draft, ...], appended: Appended) -> None:
+        """Something was recorded: status, inventories and events follow from it."""
+
+    def wake_ms(self, state: State) -> int:
+        """When to look again if nothing else happens; 0: never."""
+
+
+class _Fact(NamedTuple):
+    draft: Draft
+
+
+class Driver:
+    """Runs one StageSet. Made with the fold of its stream."""
+
+    def __init__(self, state: State, *, target: Target, parts: Parts, watcher: Watcher) -> None:
+        self.state = state
+        self.target = target
+        self._parts = parts
+        self._watcher = watcher
+        self._answers: deque[_Fact] = deque()
+        self._effects: dict[int, asyncio.Task[None]] = {}
+        self._turn: asyncio.Task[None] | None = None
+        self._look = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def kick(self) -> None:
+        """Look at what is seen, soon. Cheap; calling it often is fine."""
+        self._look = True
+        if self._turn is None and not self._closed:
+            self._turn = asyncio.ensure_future(self._take_turns())
+
+    async def close(self) -> None:
+        """Stop taking turns and let go of effects under way; what they were is in the ledger."""
+        self._closed = True
+        self._set_timer(0)
+        tasks = [*self._effects.values(), *([self._turn] if self._turn else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return self._turn is not None or bool(self._effects)
+
+    async def _take_turns(self) -> None:
+        try:
+            while (fact := self._next()) is not None:
+                await self._record(fact)
+        except AppendRefused as refusal:
+            self._closed = True
+            self._parts.dispossessed(refusal)
+        except LedgerError as error:
+            # Fail closed: no effect starts until the ledger can be written again.
+            log.error("ledger: %s", error, extra={"stageset": f"{self.target.namespace}/{self.target.name}"})
+            self._turn = None
+            self._set_timer(self._parts.clock.now_ms() + int(LEDGER_PAUSE_S * 1000))
+            return
+        finally:
+            self._turn = None
+        self._perform()
+        self._set_timer(self._watcher.wake_ms(self.state))
+
+    def _next(self) -> Draft | None:
+        while self._answers:
+            draft = self._answers[0].draft
+            pending = self.state.pending
+            if pending is not None and pending.intent == draft.intent:
+                return draft
+            self._answers.popleft()
+        if not self._look:
+            return None
+        self._look = False
+        event = self._watcher.fact(self.state)
+        return None if event is None else self._draft(event)
+
+    def _draft(self, event: Event) -> Draft:
+        if event.OP == "run" and type(event).__name__ == "RunOpened":
+            run = f"{self.target.namespace}/{self.target.name}/{self.target.uid[:8]}-{self.state.version + 1}"
+            return Draft(event=event, run=run)
+        return Draft(event=event, run=self.state.run.id if self.state.run else "")
+
+    async def _record(self, draft: Draft) -> None:
+        before = self.state
+        at_ms = max(self._parts.clock.now_ms(), before.now_ms)
+        result = step(before, entry_of_draft(draft, at_ms=at_ms, ver=before.version + 1))
+        drafts = (draft, *result.decisions)
+        batch = Batch(
+            stream=before.stream,
+            expected=before.version,
+            epoch=self._parts.epoch,
+            at=to_text(at_ms),
+            drafts=drafts,
+        )
+        appended = await self._parts.journal.append(batch)
+        self.state = result.state
+        if self._answers and self._answers[0].draft is draft:
+            self._answers.popleft()
+        # Whatever was just recorded may call for the next fact: a released hold, a newer revision.
+        self._look = True
+        self._perform()
+        self._watcher.recorded(self.state, drafts, appended)
+
+    def _perform(self) -> None:
+        """Start what is planned and not under way; let go of what is no longer planned."""
+        wanted = {effect.intent: effect for effect in plan(self.state).effects}
+        for intent in [intent for intent in self._effects if intent not in wanted]:
+            self._effects.pop(intent).cancel()
+        if self.state.resting:
+            self._parts.hands.forget(self.target)
+        for intent, effect in wanted.items():
+            waiting = any(answer.draft.intent == intent for answer in self._answers)
+            if intent not in self._effects and not waiting and not self._closed:
+                self._effects[intent] = asyncio.ensure_future(self._do(effect))
+
+    async def _do(self, effect: Effect) -> None:
+        try:
+            answer = await self._parts.hands.perform(effect, target=self.target, state=self.state)
+        except (
+            Exception
+        ) as error:  # a bug of ours must fail its stage, where people look, and not stop the run in silence
+            log.exception("%s of %s/%s failed by a bug", effect.operation, self.target.namespace, self.target.name)
+            answer = _by_bug(effect, error)
+        if self._effects.pop(effect.intent, None) is None:
+            return
+        self._answers.append(_Fact(self._answer_draft(effect, answer)))
+        if self._turn is None and not self._closed:
+            self._turn = asyncio.ensure_future(self._take_turns())
+
+    def _answer_draft(self, effect: Effect, answer: Answer) -> Draft:
+        run = self.state.run
+        return Draft(
+            event=answer.event,
+            actor=Actor(kind="world", id=effect.operation),
+            run=run.id if run else "",
+            snapshot=run.snapshot if run else "",
+            stage=effect.stage,
+            outcome=answer.outcome,
+            intent=effect.intent,
+            res=digests.of(answer.event),
+            blobs=answer.blobs,
+        )
+
+    def _set_timer(self, due_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due_ms and not self._closed:
+            delay_s = max(due_ms - self._parts.clock.now_ms(), 0) / 1000
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.kick)
+
+
+def _by_bug(effect: Effect, error: Exception) -> Answer:
+    finished = BY_TAG[f"{effect.operation}.finished"]
+    message = f"the controller failed ({type(error).__name__}); its log has the details: please report it"
+    event: Any = finished(reason="InternalError", message=message, retryable=True)
+    return Answer(event, "failed")

@@ -1,0 +1,186 @@
+"""One StageSet of the controller: joins what is seen of it, its driver, and its projections.
+
+Not the decisions (the core) and not the requests (hands, projector). Everything but the state is read again after a
+restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ledger.chain import Head
+from ledger.envelope import Draft
+from ledger.events import Event, Pin
+from ledger.log import Appended
+from reconciler.api import defaults, names
+from reconciler.api.types import StageSet
+from reconciler.loop.driver import Driver, Parts
+from reconciler.loop.observed import Observed, read_spec, sources_of
+from reconciler.plan import plan
+from reconciler.policy import policy_of
+from reconciler.ports.hands import Target
+from reconciler.ports.sources import Sources, Unknown
+from reconciler.settings import Settings
+from reconciler.state import State
+from reconciler.transitions import Phase
+from reconciler.triggers import Obstacle, Seen, next_fact
+
+#: A steady look is moved by up to this share of the interval, so that thousands of them spread out.
+_JITTER = 0.05
+
+
+class Outlet(Protocol):
+    """Where projections go."""
+
+    def changed(self, member: Member) -> None:
+        """The status, the inventories, the finalizer or an event may be due."""
+
+
+class Teller(Protocol):
+    """Who is told what was recorded, for logs and metrics."""
+
+    def recorded(self, member: Member, drafts: tuple[Draft, ...]) -> None: ...
+
+
+class Shared(NamedTuple):
+    """What all members share."""
+
+    parts: Parts
+    sources: Sources
+    settings: Settings
+    outlet: Outlet
+    teller: Teller
+    #: asks for a look at the live objects, answered by `Member.inspected`
+    inspect: Callable[[Member], None]
+
+
+class Member:
+    """A StageSet and its driver."""
+
+    def __init__(self, observed: Observed, *, state: State, head: Head, shared: Shared) -> None:
+        self.observed = observed
+        #: head of the stream
+        self.head = head
+        #: owned objects were seen to differ from what was applied
+        self.drifted = False
+        self._shared = shared
+        #: when the live objects are looked at next, in milliseconds since 1970
+        self._look_ms = 0
+        self._parsed: tuple[tuple[int, bytes], StageSet | Obstacle] | None = None
+        self.target = Target(observed.namespace, observed.name, observed.uid)
+        self.driver = Driver(state, target=self.target, parts=shared.parts, watcher=self)
+
+    @property
+    def state(self) -> State:
+        return self.driver.state
+
+    def seen(self, observed: Observed) -> None:
+        """The watch shows another version of the object."""
+        self.observed = observed
+        self._shared.outlet.changed(self)
+        self.driver.kick()
+
+    def inspected(self, *, drifted: bool) -> None:
+        """The live objects were looked at."""
+        self.drifted = drifted
+        self._look_ms = 0
+        self.driver.kick()
+
+    # ── Watcher ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fact(self, state: State) -> Event | None:
+        observed = self.observed
+        if names.FINALIZER not in observed.finalizers:
+            # Without it nothing is started: what is created could not be taken down. The outlet asks for it.
+            return None
+        now_ms = self._shared.parts.clock.now_ms()
+        if state.phase == Phase.READY and not self.drifted and self._look_ms and now_ms >= self._look_ms:
+            self._shared.inspect(self)
+        return next_fact(state, self._seen(state), now_ms=now_ms)
+
+    def recorded(self, state: State, drafts: tuple[Draft, ...], appended: Appended) -> None:
+        self.head = appended.stream
+        self._look_ms = 0
+        if state.phase != Phase.READY:
+            self.drifted = False
+        self._shared.teller.recorded(self, drafts)
+        self._shared.outlet.changed(self)
+
+    def wake_ms(self, state: State) -> int:
+        planned = plan(state).wake_ms
+        if planned:
+            return planned
+        if state.phase != Phase.READY or state.suspended or self.observed.deleting:
+            return 0
+        if not self._look_ms:
+            self._look_ms = self._shared.parts.clock.now_ms() + self._steady_ms(state)
+        return self._look_ms
+
+    def _steady_ms(self, state: State) -> int:
+        stageset = self._stageset()
+        default_ms = self._shared.settings.default_interval_ms
+        steady_ms = default_ms
+        if isinstance(stageset, StageSet):
+            steady_ms = defaults.steady_interval_ms(stageset.spec, default_ms=default_ms)
+        spread = int.from_bytes(hashlib.sha256(f"{state.stream}{state.version}".encode()).digest()[:4], "big") / 2**32
+        return int(steady_ms * (1 - _JITTER + 2 * _JITTER * spread))
+
+    def _seen(self, state: State) -> Seen:
+        observed, stageset = self.observed, self._stageset()
+        pins: tuple[Pin, ...] | None = None
+        obstacle: Obstacle | None = None
+        policy = {}
+        if isinstance(stageset, Obstacle):
+            obstacle = stageset
+        elif not observed.deleting:
+            pins, obstacle = self._pins(stageset)
+        if isinstance(stageset, StageSet):
+            settings = self._shared.settings
+            policy = policy_of(
+                stageset.spec,
+                default_interval_ms=settings.default_interval_ms,
+                teardown_ms=settings.max_teardown_wait_ms,
+            )
+        elif state.run is not None:
+            policy = state.run.policy
+        return Seen(
+            generation=observed.generation,
+            spec=msgspec.json.decode(observed.spec),
+            requested_at=observed.requested_at,
+            suspend=isinstance(stageset, StageSet) and stageset.spec.suspend,
+            deleting=observed.deleting,
+            policy=policy,
+            pins=pins,
+            obstacle=obstacle,
+            drifted=self.drifted,
+        )
+
+    def _pins(self, stageset: StageSet) -> tuple[tuple[Pin, ...] | None, Obstacle | None]:
+        """The pins of all sources, resolved together, or the first obstacle, or neither before the first look."""
+        namespace = self.observed.namespace
+        pins: list[Pin] = []
+        for stage, source in sources_of(stageset, namespace=namespace):
+            found = self._shared.sources.resolve(source, stage=stage, own_namespace=namespace)
+            if isinstance(found, Unknown):
+                return None, None
+            if isinstance(found, Obstacle):
+                return None, found
+            pins.append(found)
+        return tuple(pins), None
+
+    def _stageset(self) -> StageSet | Obstacle:
+        key = (self.observed.generation, self.observed.spec)
+        if self._parsed is None or self._parsed[0] != key:
+            self._parsed = (key, read_spec(self.observed))
+        return self._parsed[1]
+
+    def refers_to(self, namespace: str) -> bool:
+        """Whether a source of this StageSet is in that namespace."""
+        stageset = self._stageset()
+        if isinstance(stageset, Obstacle):
+            return False
+        return any(source.namespace == namespace for _, source in sources_of(stageset, namespace=self.target.namespace))

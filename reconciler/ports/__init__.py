@@ -1,0 +1,1 @@
+"""What the core needs from the world, as small nouns. Implementations live in `reconciler/adapters`."""

@@ -1,0 +1,186 @@
+"""The state of one StageSet: the fold of its stream, and nothing beside it.
+
+Values only. Every field is derived from recorded events; losing a state loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Union
+
+import msgspec
+
+from ledger.events import BY_TAG, Event, Pin, Trigger
+from reconciler.transitions import RESTING, Phase
+
+if TYPE_CHECKING:
+    AnyEvent = Event
+else:
+    # So that a checkpoint can be read back: the tagged union of the whole vocabulary.
+    AnyEvent = Union[tuple(BY_TAG.values())]  # noqa: UP007
+
+
+class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object that belongs to a stage. Without a `uid` it was intended and may or may not exist."""
+
+    #: `namespace_name_group_kind`
+    id: str
+    #: API version without its group
+    v: str
+    uid: str = ""
+    #: resource version and generation after it was last applied
+    rv: str = ""
+    generation: int = 0
+    #: digest of what was last applied
+    digest: str = ""
+
+
+class StageState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a stage has, across runs."""
+
+    name: str
+    #: place in the spec when it was last seen there
+    position: int = 0
+    #: stage digest that was last ready
+    digest: str = ""
+    #: revision that was last ready
+    revision: str = ""
+    #: digest of the manifests that were last ready
+    manifests: str = ""
+    #: `Kind/name@resourceVersion` of what its variables were taken from
+    variables: tuple[str, ...] = ()
+    #: ServiceAccount that last worked for it
+    service_account: str = ""
+    #: whether its objects may be deleted when they, or it, are dropped
+    prune: bool = True
+    #: objects by id
+    owned: dict[str, Owned] = {}
+
+
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run wants of a stage: the part of the spec that decisions read."""
+
+    name: str
+    pin: Pin
+    digest: str
+    path: str = ""
+    service_account: str = ""
+    prune: bool = True
+    verify_timeout_ms: int
+
+
+class Render(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a stage renders to in this run."""
+
+    #: digest of the set of objects
+    manifests: str
+    #: object versions by id, digests by id
+    versions: dict[str, str]
+    digests: dict[str, str]
+    #: `Kind/name@resourceVersion` of what its variables were taken from
+    variables: tuple[str, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt to bring one snapshot to the cluster."""
+
+    id: str
+    trigger: Trigger
+    snapshot: str
+    generation: int
+    opened_ms: int
+    spec: dict[str, Any]
+    policy: dict[str, Any]
+    plans: tuple[StagePlan, ...]
+    #: how many of the plans have succeeded; the next one is at work
+    done: int = 0
+    #: stages to take down, in order: all of them in a deletion, else those that left the spec
+    removals: tuple[str, ...] = ()
+    #: the stage at work; empty between two stages
+    stage: str = ""
+    renders: dict[str, Render] = {}
+    #: later stages that could not be rendered ahead of their turn
+    unseen: tuple[str, ...] = ()
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An intent without an answer."""
+
+    intent: int
+    operation: str
+    stage: str
+    event: AnyEvent
+    since_ms: int
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why the run halts, or why the last one did."""
+
+    stage: str
+    operation: str
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+class Blocked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why no run can be opened."""
+
+    reason: str
+    message: str
+    generation: int
+    since_ms: int
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run that was opened while another was at work: it begins when that one has been superseded."""
+
+    event: AnyEvent
+    at_ms: int
+    ver: int
+    run: str
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The fold of one stream."""
+
+    stream: str
+    version: int = 0
+    #: time of the last event
+    now_ms: int = 0
+    phase: Phase = Phase.IDLE
+    #: the run at work, or the last one
+    run: Run | None = None
+    pending: Pending | None = None
+    waiting: Waiting | None = None
+    stages: dict[str, StageState] = {}
+    failure: Failure | None = None
+    #: failed runs since the last success, request, new snapshot or new spec
+    failures: int = 0
+    #: when the run is tried again; 0: no such plan
+    retry_ms: int = 0
+    blocked: Blocked | None = None
+    suspended: bool = False
+    #: last `reconcile.fluxcd.io/requestedAt` that a run answered
+    requested_at: str = ""
+    #: when the phase last came to rest, or the run at work was opened
+    since_ms: int = 0
+    #: revisions by source that the last fully successful run brought
+    applied: dict[str, str] = {}
+    #: snapshot and generation that were last ready
+    ready_snapshot: str = ""
+    ready_generation: int = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether no run is at work."""
+        return self.phase in RESTING
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the run at work, or the last one, is a teardown."""
+        return self.run is not None and self.run.trigger == "deletion"
+
+
+def plan_of(run: Run, stage: str) -> StagePlan | None:
+    """The plan of a stage; `None` for one that is being taken down."""
+    return next((plan for plan in run.plans if plan.name == stage), None)

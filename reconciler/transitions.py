@@ -1,0 +1,103 @@
+"""The phases of a StageSet and the whole table of moves between them.
+
+Rules
+  - A phase in *-ING waits for the answer to one intent; every other phase has a next decision or is at rest.
+  - At most one intent is unanswered. An answer moves the phase by its outcome: ok, or anything else.
+  - FAILING is reached from every operation and leads to FAILED alone: the first failure halts the run.
+  - A run that is at work is left early only by `run.superseded`.
+  - An absent pair is a bug and raises.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a StageSet stands."""
+
+    #: nothing has run yet, or the last run was superseded
+    IDLE = "idle"
+    #: a run is open and between two stages
+    OPENED = "opened"
+    STARTED = "started"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    FETCHING = "fetching"
+    FETCHED = "fetched"
+    BUILDING = "building"
+    BUILT = "built"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
+    #: a later stage is rendered ahead of its turn, to know which objects move there instead of being pruned
+    LOOKING_FETCH = "looking-fetch"
+    LOOKING_FETCHED = "looking-fetched"
+    LOOKING_BUILD = "looking-build"
+    PRUNING = "pruning"
+    PRUNED = "pruned"
+    FAILING = "failing"
+    HALTED = "halted"
+    FAILED = "failed"
+    READY = "ready"
+    #: torn down; the finalizer may go once this is recorded
+    RELEASING = "releasing"
+    RELEASED = "released"
+
+
+class Absent(AssertionError):
+    """A move that the table does not have: a bug of ours."""
+
+
+P = Phase
+RESTING = frozenset({P.IDLE, P.FAILED, P.READY, P.RELEASED})
+
+_OPERATIONS = {
+    # intent             from          answered by            at work       ok          else
+    "connect": ((P.STARTED,), P.CONNECTING, P.CONNECTED),
+    "fetch": ((P.CONNECTED,), P.FETCHING, P.FETCHED),
+    "build": ((P.FETCHED,), P.BUILDING, P.BUILT),
+    "apply": ((P.BUILT,), P.APPLYING, P.APPLIED),
+    "verify": ((P.APPLIED,), P.VERIFYING, P.VERIFIED),
+    "prune": ((P.VERIFIED, P.CONNECTED), P.PRUNING, P.PRUNED),
+}
+
+TABLE: dict[tuple[Phase, str], Phase] = {
+    **{(phase, "run.opened"): P.OPENED for phase in RESTING - {P.RELEASED}},
+    **{(phase, "run.superseded"): P.IDLE for phase in Phase if phase not in RESTING},
+    (P.OPENED, "stage.started"): P.STARTED,
+    (P.OPENED, "run.succeeded"): P.READY,
+    (P.OPENED, "stageset.released"): P.RELEASED,
+    (P.IDLE, "stageset.released"): P.RELEASED,
+    (P.BUILT, "stage.failed"): P.HALTED,
+    (P.APPLIED, "stage.transferred"): P.APPLIED,
+    (P.FAILING, "stage.transferred"): P.FAILING,
+    # Looking ahead: only whether it worked matters, and not having been able to look is an answer too.
+    (P.VERIFIED, "fetch.intended"): P.LOOKING_FETCH,
+    (P.LOOKING_FETCH, "fetch.finished"): P.LOOKING_FETCHED,
+    (P.LOOKING_FETCH, "fetch.finished:failed"): P.VERIFIED,
+    (P.LOOKING_FETCHED, "build.intended"): P.LOOKING_BUILD,
+    (P.LOOKING_BUILD, "build.finished"): P.VERIFIED,
+    (P.LOOKING_BUILD, "build.finished:failed"): P.VERIFIED,
+    (P.VERIFIED, "stage.succeeded"): P.OPENED,
+    (P.PRUNED, "stage.succeeded"): P.OPENED,
+    (P.CONNECTED, "stage.removed"): P.OPENED,
+    (P.PRUNED, "stage.removed"): P.OPENED,
+    (P.STARTED, "stage.removed"): P.OPENED,
+    (P.FAILING, "stage.failed"): P.HALTED,
+    (P.HALTED, "run.failed"): P.FAILED,
+    (P.FAILED, "run.retry.scheduled"): P.FAILED,
+}
+for _name, (_before, _at_work, _done) in _OPERATIONS.items():
+    TABLE |= {(phase, f"{_name}.intended"): _at_work for phase in _before}
+    TABLE[_at_work, f"{_name}.finished"] = _done
+    TABLE[_at_work, f"{_name}.finished:failed"] = P.FAILING
+
+
+def moved(phase: Phase, signal: str) -> Phase:
+    """The phase after a signal: an event's tag, with `:failed` where an outcome is not ok. Raises `Absent`."""
+    try:
+        return TABLE[phase, signal]
+    except KeyError:
+        raise Absent(f"no move from {phase} on {signal}") from None

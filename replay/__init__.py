@@ -1,0 +1,1 @@
+"""The check and the story: replaying recorded runs. Cannot reach the world."""

@@ -1,0 +1,38 @@
+"""`stagesetctl`: the command line. Composes the command groups of the packages; each is imported when it is called.
+
+`--help` and the offline commands start without Kubernetes, HTTP and YAML libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ledger.cli.lazy import EXIT_CODES, Root
+
+root = Root(
+    "stagesetctl",
+    help="Look into, prove and replay what the StageSet controller recorded.",
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    lazy={
+        "audit": ("ledger.cli.audit:group", "Prove that a ledger is what was written, and hand it to auditors."),
+        "ledger": (
+            "ledger.cli.browse:group",
+            "Look into a ledger, beside a running controller and without disturbing it.",
+        ),
+    },
+)
+click.version_option(package_name="stageset-controller")(root)
+
+
+def main() -> None:
+    """Run `stagesetctl`; called as `kubectl-stageset`, it is `kubectl stageset`."""
+    called = Path(sys.argv[0]).name
+    root.main(prog_name="kubectl stageset" if called.startswith("kubectl-stageset") else "stagesetctl")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.adapters.operations.failures import EVIDENCE_MAX, evidence, failure_of, immutable_fields, summary
+from reconciler.ports.cluster import Ref
+
+WEB = Ref("apps/v1", "Deployment", "shop", "web")
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        (
+            'deployments.apps "web" is forbidden: User "alice" cannot patch resource "deployments" in API group "apps"'
+            ' in the namespace "shop"',
+            "give alice a Role that allows patch on deployments.apps in namespace shop",
+        ),
+        (
+            'namespaces is forbidden: User "alice" cannot create resource "namespaces" in API group "" at the cluster'
+            " scope",
+            "give alice a ClusterRole that allows create on namespaces in the whole cluster",
+        ),
+        ('pods "x" is forbidden: exceeded quota: compute', ""),
+    ],
+)
+def test_what_is_denied_says_what_to_grant(message: str, hint: str) -> None:
+    assert failure_of(errors.Forbidden(message), ref=WEB).hint == hint
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable", "hint"),
+    [
+        (errors.Unauthorized("Unauthorized"), True, "the cluster does not accept the credential"),
+        (errors.NotFound('namespaces "shop" not found'), True, "create the Namespace shop in this or an earlier stage"),
+        (errors.NoSuchKind("no"), True, "install its CustomResourceDefinition in this or an earlier stage"),
+        (errors.Invalid("spec.replicas: Invalid value: -1"), False, ""),
+        (errors.BadRequest("strict decoding error"), False, ""),
+        (errors.Unsupported("not imitated"), False, ""),
+        (errors.Unavailable("no route"), True, ""),
+        (errors.TooManyRequests("slow down"), True, ""),
+    ],
+)
+def test_what_may_succeed_later(error: errors.ClusterError, retryable: bool, hint: str) -> None:
+    failure = failure_of(error, ref=WEB)
+    assert failure.retryable is retryable
+    assert failure.hint.startswith(hint)
+    assert bool(failure.hint) is bool(hint)
+    assert failure.message == f"Deployment shop/web: {error.message}"
+
+
+def test_a_namespace_that_is_going_away_heals() -> None:
+    cause = {"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}
+    error = errors.Forbidden("is being terminated", status={"details": {"causes": [cause]}})
+    assert failure_of(error, ref=WEB).retryable
+
+
+@pytest.mark.parametrize(
+    ("message", "immutable"),
+    [
+        ("Invalid value: x: field is immutable", True),
+        ("Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals' are forbidden", True),
+        ("Forbidden: spec is immutable after creation except resources.requests", True),
+        ("Invalid value: []string(nil): may not change once set", True),
+        ("Forbidden: pod updates may not change fields other than `spec.containers[*].image`", True),
+        ("Invalid value: rbac.RoleRef{}: cannot change roleRef", True),
+        ("Required value", False),
+        ("Invalid value: -1: must be greater than or equal to 0", False),
+    ],
+)
+def test_immutable_fields_are_proved_by_the_causes(message: str, immutable: bool) -> None:
+    status = {"details": {"causes": [{"field": "spec.x", "message": message}, {"field": "spec.y", "message": "no"}]}}
+    assert immutable_fields(errors.Invalid("m", status=status)) == (("spec.x",) if immutable else ())
+    assert immutable_fields(errors.Conflict("m", status=status)) == ()
+    assert immutable_fields(errors.Invalid(message)) == ()
+
+
+def test_evidence_is_bounded_json() -> None:
+    status: dict[str, Any] = {"code": 403, "details": {"causes": [{"field": "a"}]}}
+    failures = [failure_of(errors.Forbidden("no", status=status), ref=WEB)] * (EVIDENCE_MAX + 5)
+    found = json.loads(json.dumps(evidence(failures)))
+    assert len(found["failures"]) == EVIDENCE_MAX
+    assert found["leftOut"] == 5
+    assert found["failures"][0]["status"] == status
+    assert summary(failures[:2], what="objects") == "Deployment shop/web: no; 1 other objects failed too"
