@@ -50,6 +50,13 @@ class _Seen(NamedTuple):
     problem: str
 
 
+class _Readable(NamedTuple):
+    """The hash and header of a record, wherever it stands."""
+
+    mark: str
+    header: Header
+
+
 def audit(reader: Reader, *, expect: Head | None = None, progress: Callable[[int], None] = lambda _: None) -> Report:
     """Check a whole ledger. `expect` is a head that is known from elsewhere; `progress` is told positions."""
     auditor = _Auditor(reader, progress)
@@ -120,8 +127,8 @@ class _Auditor:
     def _integrity(self, seen: _Seen, following: _Seen | None) -> None:
         """Raise unless the record is the one that was written at this position."""
         seq = seen.stored.seq
-        if seen.header is not None and seen.header.seq == seq and seen.header.gprev != self._last.hash:
-            raise Broken("ALTERED", seq, "its header does not name the record before it")
+        if seen.header is not None and seen.header.gprev != self._last.hash:
+            raise self._misplaced(seen)
         if following is None or seq >= self._head.number:
             self._end(seen, following)
             return
@@ -131,7 +138,9 @@ class _Auditor:
             # The row after it is gone: nothing there can confirm this one, only its own stream's next record can.
             self._without_witness(seen)
             return
-        if following.header is not None and following.header.seq != seq + 1:
+        if following.header is not None and (
+            following.header.seq != seq + 1 or following.header.ledger != (self._ledger or following.header.ledger)
+        ):
             self._without_witness(seen)
             raise self._misplaced(following)
         if self._is_confirmed(following):
@@ -159,8 +168,8 @@ class _Auditor:
             raise self._misplaced(seen)
         for stored in self._reader.read(Selection(after=seen.stored.seq)):
             other = _see(stored).header
-            if other is not None and other.stream == seen.header.stream and other.ver == seen.header.ver + 1:
-                if other.prev != seen.mark:
+            if other is not None and _is_next(other, seen.header):
+                if other.prev != seen.mark and self._is_confirmed(_see(stored)):
                     raise Broken("ALTERED", seen.stored.seq, "it is not the record that its successor follows")
                 return
 
@@ -185,14 +194,20 @@ class _Auditor:
         return Broken("REORDERED", seq, f"the record that stands here was written at position {says}")
 
     def _is_intact(self, seen: _Seen) -> bool:
-        """Whether some record names this one as the one before it: then it is genuine, wherever it stands."""
-        return seen.mark == self._head.hash or any(header.gprev == seen.mark for header in self._headers())
+        """Whether it follows a record that is there, or one follows it: then it is genuine, wherever it stands."""
+        if seen.mark == self._head.hash or any(header.gprev == seen.mark for header in self._headers()):
+            return True
+        before = Head(seen.header.seq - 1, seen.header.gprev) if seen.header is not None else Head(-1)
+        return before == Head() or any(before == Head(other.header.seq, other.mark) for other in self._readable())
 
     def _headers(self) -> Iterator[Header]:
+        return (seen.header for seen in self._readable())
+
+    def _readable(self) -> Iterator[_Readable]:
         for stored in self._reader.read():
-            header = _see(stored).header
-            if header is not None:
-                yield header
+            seen = _see(stored)
+            if seen.header is not None:
+                yield _Readable(seen.mark, seen.header)
 
     def _meaning(self, seen: _Seen) -> Header:
         """Raise unless a genuine record says what a record at this position may say."""
@@ -219,7 +234,7 @@ class _Auditor:
             if not self._reader.erased(stored.seq):
                 raise Broken("MISSING", stored.seq, "its body is gone and no record says that it was erased")
             self._erased.add(stored.seq)
-        elif stored.body is None and stored.salt is not None:
+        if stored.body is None and stored.salt is not None:
             raise Broken("ALTERED", stored.seq, "it has a salt without a body")
         check_body(stored, header)
         try:
@@ -253,6 +268,10 @@ class _Auditor:
                 raise Broken("MISSING", seq, str(error)) from error
             except (BlobDamaged, BlobTooLarge) as error:
                 raise Broken("ALTERED", seq, str(error)) from error
+
+
+def _is_next(other: Header, header: Header) -> bool:
+    return (other.ledger, other.stream, other.ver) == (header.ledger, header.stream, header.ver + 1)
 
 
 def _see(stored: Stored) -> _Seen:

@@ -135,7 +135,7 @@ def body_digest(salt: bytes, body: bytes) -> str:
 
 
 #: What the encoder raises for values that JSON has no place for.
-_NOT_JSON = (UnicodeEncodeError, TypeError, OverflowError, RecursionError)
+_NOT_JSON = (ValueError, TypeError, OverflowError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _header_decoder = msgspec.json.Decoder(Header)
 _body_decoders = {tag: msgspec.json.Decoder(cls) for tag, cls in BY_TAG.items()}
@@ -240,7 +240,7 @@ def _encode_body(tag: str, event: Event) -> bytes | None:
     body = b"{" + rest[1:]
     try:
         read = _body_decoders[tag].decode(body)
-    except (RecursionError, msgspec.MsgspecError) as error:
+    except (*_NOT_JSON, msgspec.MsgspecError) as error:
         raise NotCanonical(tag, f"its body could not be read again: {error}") from error
     if read != event and not _is_finite(msgspec.to_builtins(event)):
         raise NotCanonical(tag, "JSON has no place for infinite numbers and for what is not a number")

@@ -22,7 +22,7 @@ from ledger.tip import Staging, Tip, check_erasure
 
 _INSERT = "INSERT INTO record (seq, header, body, salt) VALUES (?, ?, ?, ?)"
 #: What a query selects so that `Stored._make` fits.
-COLUMNS = "seq, CAST(header AS BLOB), CAST(body AS BLOB), salt"
+COLUMNS = "seq, coalesce(CAST(header AS BLOB), x''), CAST(body AS BLOB), CAST(salt AS BLOB)"
 _FETCH_ROWS = 500
 
 

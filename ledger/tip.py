@@ -84,15 +84,18 @@ class Staging:
         """Stage a batch. Raises `AppendRefused` or `BlobMissing` and stages nothing then."""
         if batch.epoch != self._epoch:
             raise StaleEpoch(given=batch.epoch, current=self._epoch)
-        before = self.stream(batch.stream)
+        try:
+            before = self.stream(batch.stream)
+            missing = [blob for draft in batch.drafts for blob in draft.blobs if not self._has_blob(blob)]
+        except UnicodeEncodeError as error:
+            # A lone surrogate: a store that looks names up finds it before the envelope does.
+            raise NotCanonical("batch", str(error)) from error
         if batch.expected != before.number:
             raise WrongVersion(batch.stream, expected=batch.expected, actual=before.number)
         if not batch.stream or not 0 < len(batch.drafts) <= DRAFTS_MAX:
             raise NotCanonical("batch", f"it names a stream and has 1 to {DRAFTS_MAX} drafts")
-        for draft in batch.drafts:
-            for blob in draft.blobs:
-                if not self._has_blob(blob):
-                    raise BlobMissing(blob)
+        if missing:
+            raise BlobMissing(missing[0])
         return self._add(batch.stream, before, batch.drafts, at=batch.at)
 
     def settle(self) -> None:

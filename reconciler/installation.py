@@ -18,13 +18,14 @@ from reconciler.api import names
 from reconciler.compute.fields import strings, text
 from reconciler.compute.inventory import KIND as INVENTORY
 from reconciler.compute.inventory import StageOf
+from reconciler.compute.observed import project_stageset
 from reconciler.loop.controller import Controller
 from reconciler.loop.driver import Parts
-from reconciler.loop.member import Member, Shared, Teller
+from reconciler.loop.member import Shared
 from reconciler.loop.memory import Memory
-from reconciler.loop.observed import project_stageset
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.hands import Hands
+from reconciler.ports.members import Member, Teller
 from reconciler.settings import Settings
 
 _STAGESET = (names.API_VERSION, "StageSet")

@@ -64,7 +64,7 @@ _OPERATIONS = {
 }
 
 TABLE: dict[tuple[Phase, str], Phase] = {
-    **{(phase, "run.opened"): P.OPENED for phase in RESTING - {P.RELEASED}},
+    **{(phase, "run.opened"): P.OPENED for phase in (P.IDLE, P.FAILED, P.READY)},
     **{(phase, "run.superseded"): P.IDLE for phase in Phase if phase not in RESTING},
     (P.OPENED, "stage.started"): P.STARTED,
     (P.OPENED, "run.succeeded"): P.READY,

@@ -29,8 +29,8 @@ from reconciler.adapters.kubernetes.identity import ServiceAccountToken
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
 from reconciler.compute.urlguard import Guard
 from reconciler.installation import Given, Installation, project
-from reconciler.loop.member import Teller
 from reconciler.loop.memory import Memory
+from reconciler.ports.members import Teller
 from reconciler.settings import Settings
 
 ARTIFACT_FLAG = "--allowed-artifact-hosts"

@@ -13,8 +13,8 @@ from reconciler.adapters.operations.existing import Live, read_existing
 from reconciler.compute.fields import text
 from reconciler.compute.inventory import ref_of_entry
 from reconciler.errors import ClusterError, NotFound
-from reconciler.loop.member import Member
 from reconciler.ports.cluster import Ref
+from reconciler.ports.members import Member
 from reconciler.state import Owned, StageState
 
 log = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ from reconciler import errors
 from reconciler.adapters.operations.inventory import InventoryWriter
 from reconciler.api import names, reasons
 from reconciler.compute.inventory import StageOf, ref_of_entry, shard_objects
+from reconciler.compute.observed import status_mark
 from reconciler.compute.status import ready_of, status_of
-from reconciler.loop.member import Member
-from reconciler.loop.observed import status_mark
 from reconciler.ports.clock import Clock
 from reconciler.ports.cluster import Cluster, Object, Ref
+from reconciler.ports.members import Member
 from reconciler.state import StageState
 from reconciler.transitions import Phase
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ledger.envelope import Draft
 from ledger.events import Finished, RunBlocked, RunFailed, StageFailed, tag_of
-from reconciler.loop.member import Member
+from reconciler.ports.members import Member
 
 log = logging.getLogger("stageset")
 

@@ -23,6 +23,10 @@ NAMED_MAX = 10
 REASON_CHARS_MAX = 300
 
 
+#: Verdicts by kstatus and the very objects they are about, kept by a caller that assesses again and again.
+Memo = dict[Ref, tuple[Object | None, Readiness]]
+
+
 class Targets(msgspec.Struct, frozen=True, kw_only=True):
     """What a verification looks at."""
 
@@ -88,17 +92,19 @@ def assess(
     targets: Targets,
     now_ms: int,
     unreadable: Mapping[Ref, str] | None = None,
+    memo: Memo | None = None,
 ) -> Assessment:
     """The state of the verification at `now_ms` (milliseconds since the epoch).
 
     `objects` holds the live objects, None for one that does not exist; one that is left out has not been read yet, or
-    could not be: `unreadable` then says why. What cannot be read is pending, never failed.
+    could not be: `unreadable` then says why. What cannot be read is pending, never failed. With a `memo` only objects
+    that changed since its last use are judged by kstatus again; the result is the same.
     """
     why = unreadable or {}
     waited = frozenset(targets.wait)
     verdicts = {
         ref: _presence(ref, objects, unreadable=why)
-        or (status_of(objects[ref], now_ms=now_ms) if ref in waited else _PRESENT)
+        or (_judged(ref, objects[ref], now_ms=now_ms, memo=memo) if ref in waited else _PRESENT)
         for ref in targets.refs
     }
     in_progress = False
@@ -113,6 +119,16 @@ def assess(
 
 
 _PRESENT = Readiness(status="Current", reason="Current", message="exists")
+
+
+def _judged(ref: Ref, live: Object | None, *, now_ms: int, memo: Memo | None) -> Readiness:
+    kept = memo.get(ref) if memo is not None else None
+    if kept is not None and kept[0] is live:
+        return kept[1]
+    verdict = status_of(live, now_ms=now_ms)
+    if memo is not None and verdict.recheck_ms is None:
+        memo[ref] = (live, verdict)
+    return verdict
 
 
 def _presence(ref: Ref, objects: Mapping[Ref, Object | None], *, unreadable: Mapping[Ref, str]) -> Readiness | None:

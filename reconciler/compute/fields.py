@@ -1,7 +1,7 @@
 """Reading JSON objects that nobody vouches for.
 
-Not a schema: a value of another type than asked for counts as absent, as it does for kstatus. Invariant: nothing here
-raises on any JSON value.
+Not a schema: a value of another type than asked for counts as absent, as it does for kstatus. Objects are dicts, as
+JSON decoders make them. Invariant: nothing here raises on any JSON value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 def dig(obj: Any, *path: str) -> Any:
     """The value at `path`, or None where any step is absent or not an object."""
     for key in path:
-        if not isinstance(obj, Mapping):
+        if not isinstance(obj, dict):
             return None
         obj = obj.get(key)
     return obj
@@ -43,9 +43,9 @@ def count(obj: Any, *path: str, default: int = 0) -> int:
 
 
 def mapping(obj: Any, *path: str) -> dict[str, Any]:
-    """The object at `path` as a dict, or an empty one."""
+    """The object at `path` itself (not to be changed), or an empty one."""
     value = dig(obj, *path)
-    return dict(value) if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def strings(obj: Any, *path: str) -> dict[str, str]:
@@ -54,9 +54,9 @@ def strings(obj: Any, *path: str) -> dict[str, str]:
 
 
 def maps(obj: Any, *path: str) -> list[dict[str, Any]]:
-    """The objects in the list at `path`; items of other types are left out."""
+    """The objects in the list at `path` (not to be changed); items of other types are left out."""
     value = dig(obj, *path)
-    return [dict(item) for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def condition(obj: Any, kind: str) -> dict[str, Any] | None:

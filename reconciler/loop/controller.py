@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from reconciler.compute.observed import observed_of
 from reconciler.loop.member import Member, Shared
 from reconciler.loop.memory import Memory
-from reconciler.loop.observed import observed_of
 from reconciler.ports.cluster import Object
 
 

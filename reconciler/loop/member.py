@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,11 +18,12 @@ from ledger.events import Event, Pin
 from ledger.log import Appended
 from reconciler.api import defaults, names
 from reconciler.api.types import StageSet
+from reconciler.compute.observed import read_spec, sources_of
 from reconciler.loop.driver import Driver, Parts
-from reconciler.loop.observed import Observed, read_spec, sources_of
 from reconciler.plan import plan
 from reconciler.policy import policy_of
 from reconciler.ports.hands import Target
+from reconciler.ports.members import Observed, Outlet, Teller
 from reconciler.ports.sources import Sources, Unknown
 from reconciler.settings import Settings
 from reconciler.state import State
@@ -31,19 +32,6 @@ from reconciler.triggers import Obstacle, Seen, next_fact
 
 #: A steady look is moved by up to this share of the interval, so that thousands of them spread out.
 _JITTER = 0.05
-
-
-class Outlet(Protocol):
-    """Where projections go."""
-
-    def changed(self, member: Member) -> None:
-        """The status, the inventories, the finalizer or an event may be due."""
-
-
-class Teller(Protocol):
-    """Who is told what was recorded, for logs and metrics."""
-
-    def recorded(self, member: Member, drafts: tuple[Draft, ...]) -> None: ...
 
 
 class Shared(NamedTuple):

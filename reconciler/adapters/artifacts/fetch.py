@@ -156,9 +156,7 @@ class Fetcher:
             resolver = GuardedResolver(self._resolver(), guard=self._guard)
             self._session = aiohttp.ClientSession(
                 # No cache of names: an address is checked in the same breath as it is dialled.
-                connector=aiohttp.TCPConnector(
-                    resolver=resolver, use_dns_cache=False, limit=self._limits.concurrent_max
-                ),
+                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,

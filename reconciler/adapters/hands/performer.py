@@ -56,7 +56,12 @@ class Performer:
         )
 
     async def _verify(self, effect: Effect, target: Target, state: State) -> Answer:
-        return await verify.perform(self._tools, effect, target=target, state=state)
+        async def scrubber() -> Callable[[str], str]:
+            wire = await self._wire(effect, target, state)
+            # Without the values nothing can be taken out, so nothing but our own words may be kept.
+            return (lambda _: "[withheld]") if isinstance(wire, Answer) else wire.scrub
+
+        return await verify.perform(self._tools, effect, target=target, state=state, scrubber=scrubber)
 
     async def _prune(self, effect: Effect, target: Target, state: State) -> Answer:
         return await prune.perform(self._tools, effect, target=target, state=state)

@@ -6,6 +6,7 @@ Holds no worker and polls nothing: a future that a callback settles.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -17,7 +18,7 @@ from reconciler.adapters.operations.evidence import evidence_of
 from reconciler.adapters.operations.verify import Seen, Verification, VerifyOptions, resolve_checks
 from reconciler.api.types import StageSetSpec
 from reconciler.api.types.stage import ReadyChecks
-from reconciler.compute.assess import Assessment, Targets, targets_of
+from reconciler.compute.assess import Assessment, targets_of
 from reconciler.compute.inventory import entry_id, ref_of_entry
 from reconciler.effects import Effect
 from reconciler.errors import ClusterError
@@ -28,8 +29,12 @@ from reconciler.state import State
 _NO_CHECKS = ReadyChecks()
 
 
-async def perform(tools: Tools, effect: Effect, *, target: Target, state: State) -> Answer:
-    """Await the readiness of what the stage applied."""
+#: Gives the function that takes the values of the stage's Secrets out of texts.
+Scrubber = Callable[[], Awaitable[Callable[[str], str]]]
+
+
+async def perform(tools: Tools, effect: Effect, *, target: Target, state: State, scrubber: Scrubber) -> Answer:
+    """Await the readiness of what the stage applied. `scrubber` is asked only when there is a failure to tell of."""
     intent, run = effect.event, state.run
     assert isinstance(intent, VerifyIntended)
     assert run is not None, "a stage is verified in a run"
@@ -48,17 +53,17 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State)
         options=VerifyOptions(clock_ms=tools.clock.now_ms, on_result=result.set_result, seen=applied),
     )
     verification.start()
+    late = False
     try:
         left_s = max(to_ms(intent.deadline) - tools.clock.now_ms(), 0) / 1000
         async with asyncio.timeout(left_s):
             found = await result
     except TimeoutError:
-        found = verification.assessment()
-        return await _unready(hand, found, verification, reason="Timeout", targets=targets)
+        found, late = verification.assessment(), True
     finally:
         verification.close()
-    if found.failed:
-        return await _unready(hand, found, verification, reason="Failed", targets=targets)
+    if late or found.failed:
+        return await _unready(hand, found, verification, late=late, scrub=await scrubber())
     return ok(VerifyFinished(message=found.message))
 
 
@@ -76,20 +81,24 @@ def _applied(state: State, stage: str) -> dict[Ref, Seen]:
 
 
 async def _unready(
-    hand: Hand, found: Assessment, verification: Verification, *, reason: str, targets: Targets
+    hand: Hand, found: Assessment, verification: Verification, *, late: bool, scrub: Callable[[str], str]
 ) -> Answer:
-    evidence = await evidence_of(hand.cluster, found, objects=verification.objects())
+    """The failure, with evidence that the cluster itself forgets in an hour."""
+    evidence = await evidence_of(hand.cluster, found, objects=verification.objects(), scrub=scrub)
     items = [
         Item(
             id=entry_id(unready.ref),
             v=unready.ref.api_version.rpartition("/")[2],
             action=unready.status,
-            message=unready.message,
+            message=scrub(unready.message),
         )
         for unready in (*found.failed, *found.pending)
     ]
-    late = "timed out: " if reason == "Timeout" else ""
     event = VerifyFinished(
-        reason=f"Verify{reason}", message=f"{late}{found.message}", retryable=True, evidence=evidence, objects=items
+        reason="VerifyTimeout" if late else "VerifyFailed",
+        message=scrub(f"{'timed out: ' if late else ''}{found.message}"),
+        retryable=True,
+        evidence=evidence,
+        objects=items,
     )
     return Answer(event, "failed")

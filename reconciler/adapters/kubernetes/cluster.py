@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
@@ -19,8 +19,10 @@ from reconciler.adapters.kubernetes.failures import from_transport
 from reconciler.adapters.kubernetes.identity import Bearer, Identity, Impersonating, TokenSource
 from reconciler.adapters.kubernetes.server import JSON, Call, Server
 from reconciler.errors import BadRequest, NoSuchKind, Unavailable
-from reconciler.ports.cluster import Cascade, Object, ObjectList, PatchType, Ref, Resource, Scope, WatchEvent
+from reconciler.ports.cluster import Cascade, Cluster, Object, ObjectList, PatchType, Ref, Resource, Scope, WatchEvent
 
+#: Of creations and replacements, for which the port names none.
+FIELD_MANAGER = "stageset-controller"
 #: Server-side apply takes YAML, and JSON is YAML (KEP-555).
 _APPLY = "application/apply-patch+yaml"
 _PATCHES: dict[PatchType, str] = {
@@ -35,8 +37,7 @@ _decode = msgspec.json.Decoder().decode
 class KubernetesCluster:
     """One identity on one API server. Make one with `connect.from_kubeconfig` and its neighbours, not directly.
 
-    `jitter` returns a number in [0, 1) and spreads the ends of watches. `field_manager` is used for creations, where
-    the port names none.
+    `jitter` returns a number in [0, 1) and spreads the ends of watches.
     """
 
     def __init__(
@@ -45,12 +46,10 @@ class KubernetesCluster:
         identity: Identity,
         *,
         jitter: Callable[[], float],
-        field_manager: str = "stageset-controller",
         root: KubernetesCluster | None = None,
         bare: bool = False,
     ) -> None:
         self._server, self._identity, self._jitter, self._bare = server, identity, jitter, bare
-        self._field_manager = field_manager
         self._root = root
         self._watching: set[aiohttp.ClientResponse] = set()
         self._closed = False
@@ -123,7 +122,7 @@ class KubernetesCluster:
         paths.require_namespace(resource, ref=ref)
         path = paths.with_query(
             paths.collection_path(resource, namespace=ref.namespace),
-            fieldManager=self._field_manager,
+            fieldManager=FIELD_MANAGER,
             dryRun=_dry(dry_run),
         )
         return await self._object(_write("POST", path, obj, ref=ref), ref)
@@ -154,7 +153,7 @@ class KubernetesCluster:
     async def replace(self, obj: Object, *, subresource: str = "") -> Object:
         ref = _ref(obj)
         path = paths.object_path(await self._resource_of(ref), ref=ref, subresource=subresource)
-        path = paths.with_query(path, fieldManager=self._field_manager)
+        path = paths.with_query(path, fieldManager=FIELD_MANAGER)
         return await self._object(_write("PUT", path, obj, ref=ref), ref)
 
     async def delete(
@@ -199,14 +198,16 @@ class KubernetesCluster:
             self._server,
             identity,
             jitter=self._jitter,
-            field_manager=self._field_manager,
             root=self._root or self,
             bare=bare,
         )
 
     async def _events(self, call: Call, scope: Scope, *, total_s: float) -> AsyncGenerator[WatchEvent, None]:
         try:
-            async with self._server.stream(call, self._identity, bare=self._bare, total_s=total_s) as (response, asked):
+            async with self._server.stream(call, identity=self._identity, bare=self._bare, total_s=total_s) as (
+                response,
+                asked,
+            ):
                 self._watching.add(response)
                 try:
                     lines = watching.events(response, scope, asked=asked, bytes_max=self._server.limits.event_bytes_max)
@@ -220,7 +221,9 @@ class KubernetesCluster:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if not (self._closed or self._server.closed):
-                raise from_transport(self._server.asked(call, self._identity), error, timeout_s=total_s) from None
+                raise from_transport(
+                    self._server.asked(call, identity=self._identity), error=error, timeout_s=total_s
+                ) from None
 
     async def _group_version(self, api_version: str) -> bytes:
         call = Call("GET", paths.group_path(api_version), f"discover {api_version}")
@@ -249,11 +252,16 @@ class KubernetesCluster:
         if self._closed:
             raise Unavailable(f"{self.server} was not asked to {call.what}: this identity is closed.")
         try:
-            return await self._server.send(call, self._identity, bare=self._bare)
+            return await self._server.send(call, identity=self._identity, bare=self._bare)
         except NoSuchKind:
             if api_version:
                 self._discovery.forget(api_version)
             raise
+
+
+if TYPE_CHECKING:
+    #: Checked by mypy: the class is an implementation of the port.
+    _PORT: type[Cluster] = KubernetesCluster
 
 
 def _write(method: str, path: str, value: Any, *, ref: Ref, content_type: str = JSON) -> Call:

@@ -57,15 +57,15 @@ class Asked(NamedTuple):
     secrets: Sequence[str] = ()
 
 
-def from_answer(asked: Asked, code: int, body: bytes, *, retry_after: str = "") -> ClusterError:
+def from_answer(asked: Asked, *, code: int, body: bytes, retry_after: str = "") -> ClusterError:
     """The error for an answer with `code`: from the Status in its `body` or, without one (a proxy), an excerpt."""
     status = _status(body)
     if status is None:
         return _without_status(asked, code, body, retry_after=retry_after)
-    return from_status(asked, scrub(status, asked.secrets), code=code, retry_after=retry_after)
+    return from_status(asked, status=scrub(status, asked.secrets), code=code, retry_after=retry_after)
 
 
-def from_status(asked: Asked, status: Mapping[str, Any], *, code: int = 0, retry_after: str = "") -> ClusterError:
+def from_status(asked: Asked, *, status: Mapping[str, Any], code: int = 0, retry_after: str = "") -> ClusterError:
     """The error for a Status object, of an answer or of a watch's ERROR event. The Status is scrubbed already."""
     code = code or _integer(status.get("code"))
     message = str(status.get("message") or status.get("reason") or f"{asked.server} answered {code} to {asked.what}.")
@@ -78,7 +78,7 @@ def from_status(asked: Asked, status: Mapping[str, Any], *, code: int = 0, retry
     return leaf(message, status=status, retry_after_s=min(pause, RETRY_AFTER_S_MAX))
 
 
-def from_transport(asked: Asked, error: Exception, *, timeout_s: float) -> Unavailable:
+def from_transport(asked: Asked, *, error: Exception, timeout_s: float) -> Unavailable:
     """The error for a request without an answer. The HTTP library's texts are not repeated: they may hold headers."""
     cause = _transport_cause(error, timeout_s)
     return Unavailable(f"{asked.server} could not be asked to {asked.what}: {cause}.")

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from kubernetes.aio.client import Configuration
 
-from reconciler.errors import ClusterError, Unauthorized, Unavailable
+from reconciler.errors import Unauthorized, Unavailable
 from reconciler.ports.cluster import Cluster
 
 AUTHORIZATION = "Authorization"
@@ -166,6 +166,3 @@ def masked(headers: dict[str, str]) -> list[str]:
     """What must not appear in an error about a request with these headers."""
     value = headers.get(AUTHORIZATION, "")
     return [value, value.partition(" ")[2]] if value else []
-
-
-__all__ = ["Bearer", "ClusterError", "Configured", "Identity", "Impersonating", "ServiceAccountToken", "TokenSource"]

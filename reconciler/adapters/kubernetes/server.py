@@ -68,7 +68,7 @@ class Server:
         self._streams: set[aiohttp.ClientResponse] = set()
         self.closed = False
 
-    async def send(self, call: Call, identity: Identity, *, bare: bool) -> bytes:
+    async def send(self, call: Call, *, identity: Identity, bare: bool) -> bytes:
         """The body of a 2xx answer. `bare` takes the connections without a client certificate.
 
         Raises `ClusterError` for everything else. A 401 asks the identity for a new credential, once.
@@ -83,12 +83,12 @@ class Server:
                 answer = await self._exchange(call, headers, identity=identity, bare=bare)
         if 200 <= answer.code < 300:
             return answer.body
-        asked = self.asked(call, identity, headers)
-        raise failures.from_answer(asked, answer.code, answer.body, retry_after=answer.retry_after)
+        asked = self.asked(call, identity=identity, headers=headers)
+        raise failures.from_answer(asked, code=answer.code, body=answer.body, retry_after=answer.retry_after)
 
     @asynccontextmanager
     async def stream(
-        self, call: Call, identity: Identity, *, bare: bool, total_s: float
+        self, call: Call, *, identity: Identity, bare: bool, total_s: float
     ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Asked]]:
         """A 2xx answer whose body is still to be read, within `total_s` seconds, and what an error in it may say.
 
@@ -100,7 +100,7 @@ class Server:
                 if 200 <= response.status < 300:
                     self._streams.add(response)
                     try:
-                        yield response, self.asked(call, identity, headers)
+                        yield response, self.asked(call, identity=identity, headers=headers)
                     finally:
                         self._streams.discard(response)
                     return
@@ -112,10 +112,10 @@ class Server:
                 if renewed != headers:
                     headers = renewed
                     continue
-            asked = self.asked(call, identity, headers)
-            raise failures.from_answer(asked, response.status, body, retry_after=retry_after)
+            asked = self.asked(call, identity=identity, headers=headers)
+            raise failures.from_answer(asked, code=response.status, body=body, retry_after=retry_after)
 
-    def asked(self, call: Call, identity: Identity, headers: dict[str, str] | None = None) -> Asked:
+    def asked(self, call: Call, *, identity: Identity, headers: dict[str, str] | None = None) -> Asked:
         """What an error about `call` may say."""
         secrets = masked(headers or {}) + (secrets_of_body(call.body) if call.sensitive else [])
         return Asked(server=self.name, what=call.what, who=identity.name, secrets=secrets)
@@ -147,7 +147,7 @@ class Server:
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             asked = Asked(server=self.name, what=call.what, who=identity.name)
-            raise failures.from_transport(asked, error, timeout_s=self.limits.request_s) from None
+            raise failures.from_transport(asked, error=error, timeout_s=self.limits.request_s) from None
 
     async def _once(self, call: Call, headers: dict[str, str], *, bare: bool, bytes_max: int) -> _Answer:
         async with self._request(call, headers, bare=bare, timeout=self._timeout) as response:

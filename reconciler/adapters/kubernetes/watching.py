@@ -119,7 +119,7 @@ async def events(
         except (ValueError, RecursionError):
             raise Unavailable(f"{asked.server} sent something that is not a watch event to {asked.what}.") from None
         if event.type == "ERROR":
-            raise from_status(asked, scrub(event.object, asked.secrets))
+            raise from_status(asked, status=scrub(event.object, asked.secrets))
         if event.type not in _TYPES:
             raise Unavailable(f"{asked.server} sent a watch event of an unknown type to {asked.what}.")
         yield WatchEvent(event.type, _named(event.object, scope))

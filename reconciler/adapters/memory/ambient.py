@@ -7,34 +7,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.adapters.memory import conditions, registry
+from reconciler.adapters.memory import conditions, deletion, registry
 from reconciler.adapters.memory.policy import Workloads
 from reconciler.adapters.memory.request import Write
+from reconciler.adapters.memory.strategy import PROTECTION
 from reconciler.adapters.memory.store import Change, Location
 from reconciler.adapters.memory.world import World
 
 Object = dict[str, Any]
 NAMESPACES, CLAIMS, SERVICES = ("", "namespaces"), ("", "persistentvolumeclaims"), ("", "services")
+PODS = ("", "pods")
 
 
 def install(world: World, policy: Workloads) -> None:
     """Adds these controllers to a world."""
     world.handlers["default-account"] = lambda w, name: _account(w, name)
     world.handlers["claim"] = lambda w, uid: _bind(w, policy, uid)
+    world.handlers["claim-protection"] = _unprotect
     world.handlers["load-balancer"] = lambda w, uid: _address(w, policy, uid)
     world.listen(lambda change: _on_change(world, change))
 
 
 def _on_change(world: World, change: Change) -> None:
+    meta = change.entry.obj["metadata"]
+    if change.at.storage == PODS and _volumes(change.entry.obj):
+        world.later(0, "claim-protection", meta["namespace"])
     if change.type == "DELETED":
         return
-    meta = change.entry.obj["metadata"]
     if change.at.storage == NAMESPACES and change.type == "ADDED":
         world.later(0, "default-account", meta["name"])
     elif change.at.storage == CLAIMS:
         world.later(0, "claim", meta["uid"])
+        if "deletionTimestamp" in meta:
+            world.later(0, "claim-protection", meta["namespace"])
     elif change.at.storage == SERVICES and change.entry.obj["spec"].get("type") == "LoadBalancer":
         world.later(0, "load-balancer", meta["uid"])
+
+
+def _volumes(pod: Object) -> set[str]:
+    """The claims that a Pod uses, unless it has ended."""
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return set()
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    return {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume}
+
+
+def _unprotect(world: World, namespace: str) -> None:
+    """Lets go of the claims of a namespace that are being deleted and that no Pod uses."""
+    used = {name for _, pod in world.store.list(PODS, namespace) for name in _volumes(pod.obj)}
+    for at, entry in list(world.store.list(CLAIMS, namespace)):
+        meta = entry.obj["metadata"]
+        if "deletionTimestamp" in meta and at.name not in used and PROTECTION in (meta.get("finalizers") or ()):
+            left = [name for name in meta["finalizers"] if name != PROTECTION]
+            deletion.write_metadata(world, at, entry, {"finalizers": left})
 
 
 def _account(world: World, namespace: str) -> None:

@@ -66,8 +66,30 @@ def check(rules: list[Rule], schema: Schema, *, old: Any, new: Any) -> list[Caus
             if rule.transition and (before is None or same(before, after)):
                 continue
             if not _holds(rule, before, after):
-                causes.append(invalid(path, shown(after), rule.message))
+                value = "" if isinstance(after, (dict, list)) else shown(after)
+                causes.append(invalid(path, value, rule.message))
     return causes
+
+
+#: Causes after which the API server does not evaluate rules. Source: apiextensions `customresource/validator.go`.
+_BLOCKING = frozenset(
+    {"FieldValueRequired", "FieldValueNotSupported", "FieldValueTypeInvalid", "FieldValueTooLong", "FieldValueTooMany"}
+)
+_UNCHECKED = invalid(
+    "<nil>",
+    "null",
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation",
+)
+
+
+def check_after(causes: list[Cause], rules: list[Rule], schema: Schema, *, old: Any, new: Any) -> list[Cause]:
+    """The causes of the schema and of the rules, which wait where a cause of the schema blocks them."""
+    if not rules:
+        return causes
+    if any(cause.reason in _BLOCKING for cause in causes):
+        return [*causes, _UNCHECKED]
+    return causes + check(rules, schema, old=old, new=new)
 
 
 def _holds(rule: Rule, before: Any, after: Any) -> bool:

@@ -169,6 +169,9 @@ class MemoryCluster:
         if type_ == "strategic" and not kind.type_name:
             raise status.unsupported_media_type()
         target = convert.outgoing(kind, entry.obj)
+        if type_ != "json" and not isinstance(patch, dict):
+            text = "json: cannot unmarshal array into Go value of type map[string]interface {}"
+            raise status.bad_request(f"error decoding patch: {text}")
         try:
             if type_ == "merge":
                 new = patches.merge(target, patch)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from reconciler.adapters.memory.schema import Schema
+from reconciler.adapters.memory.quantity import canonical
+from reconciler.adapters.memory.schema import Schema, named
 from reconciler.adapters.memory.typed import element_of
 
 
@@ -35,10 +36,12 @@ def _decode(value: Any, schema: Schema, path: str, unknown: list[str]) -> Any:
                 unknown.append(f"{path}.{name}".lstrip("."))
             elif item is not None or schema.child(name).nullable:
                 result[name] = _decode(item, schema.child(name), f"{path}.{name}", unknown)
+        if schema is named("meta.v1.ObjectMeta"):
+            result = {name: item for name, item in result.items() if item not in ({}, [])}
         return result
     if isinstance(value, list) and schema.type == "array":
         return [_decode(item, schema.item, f"{path}[{number}]", unknown) for number, item in enumerate(value)]
-    return value
+    return canonical(str(value)) if schema is named("api.resource.Quantity") else value
 
 
 _GO = {
@@ -71,9 +74,8 @@ def _children(value: Any, schema: Schema, path: str) -> list[tuple[str, Any, Sch
 def _fits(value: Any, schema: Schema, *, quantity: bool = False) -> bool:
     match schema.type:
         case "string":
-            return isinstance(value, str) or (
-                quantity and _is_number(value) and "format" not in schema.raw and _loose(schema)
-            )
+            numeric = quantity and _is_number(value) and schema is named("api.resource.Quantity")
+            return isinstance(value, str) or numeric
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
@@ -85,16 +87,6 @@ def _fits(value: Any, schema: Schema, *, quantity: bool = False) -> bool:
         case "array":
             return isinstance(value, list)
     return True
-
-
-def _loose(schema: Schema) -> bool:
-    return schema.raw is _quantity_raw()
-
-
-def _quantity_raw() -> Any:
-    from reconciler.adapters.memory.schema import named
-
-    return named("api.resource.Quantity").raw
 
 
 def _is_number(value: Any) -> bool:
@@ -113,7 +105,7 @@ def typed_error(value: Any, schema: Schema, path: str = "") -> str:
     if value is None or schema.type == "any":
         return ""
     if not _fits(value, schema, quantity=True):
-        return f"{path}: expected {_SMD[schema.type]}, got {_shown(value)}"
+        return f"{path}: expected {_SMD[schema.type]}, got {_shown(value, schema.type)}"
     if isinstance(value, dict):
         for name in value:
             if name not in schema.fields and schema.element is None and not schema.preserve:
@@ -129,9 +121,23 @@ def typed_error(value: Any, schema: Schema, path: str = "") -> str:
     return ""
 
 
-def _shown(value: Any) -> str:
-    text = {str: "string", bool: "boolean", int: "int", float: "float", dict: "map", list: "list"}[type(value)]
-    return f"&value.valueUnstructured{{Value:{value!r}}}" if text in ("map", "list") else text
+def _shown(value: Any, wanted: str) -> str:
+    """A wrong value in Go's words: its type where a number is wanted, itself elsewhere."""
+    if wanted in ("integer", "number"):
+        names = {str: "string", bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
+        return names.get(type(value), "float64")
+    if wanted == "string":
+        return f"&value.valueUnstructured{{Value:{_go(value)}}}"
+    return f"&{{{_go(value)}}}"
+
+
+def _go(value: Any) -> str:
+    """Go's `%v`, near enough to be read."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{name}:{_go(item)}" for name, item in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(_go, value)) + "]"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
 def _duplicate(value: Any, schema: Schema) -> str:

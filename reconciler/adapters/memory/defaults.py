@@ -103,12 +103,12 @@ def _deployment(obj: Object) -> Object:
 
 
 def _stateful_set(obj: Object) -> Object:
-    update = {**_ROLLING, "rollingUpdate": {"partition": 0}}
+    update = {**_ROLLING, "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}
     retention = {"whenDeleted": "Retain", "whenScaled": "Retain"}
     return _templated(
         obj,
         {
-            "replicas": 1, "podManagementPolicy": "OrderedReady", "updateStrategy": update, "revisionHistoryLimit": 10,
+            "serviceName": "", "replicas": 1, "podManagementPolicy": "OrderedReady", "updateStrategy": update, "revisionHistoryLimit": 10,
             "persistentVolumeClaimRetentionPolicy": retention,
         },
     )  # fmt: skip
@@ -175,6 +175,11 @@ def _binding(obj: Object) -> Object:
     return {**filled, "subjects": [subject(item) for item in filled["subjects"]]} if filled.get("subjects") else filled
 
 
+def _namespace(obj: Object) -> Object:
+    name = obj["metadata"].get("name", "")
+    return _under(obj, {"metadata": {"labels": {"kubernetes.io/metadata.name": name}}})
+
+
 _BY_KIND: dict[str, Callable[[Object], Object]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
@@ -186,6 +191,7 @@ _BY_KIND: dict[str, Callable[[Object], Object]] = {
     "Pod": lambda obj: {**obj, "spec": _under(pod_spec(obj.get("spec")), {"enableServiceLinks": True})},
     "Service": _service,
     "Secret": _secret,
+    "Namespace": _namespace,
     "PersistentVolumeClaim": lambda obj: {**obj, "spec": _under(obj.get("spec"), {"volumeMode": "Filesystem"})},
     "RoleBinding": _binding,
     "ClusterRoleBinding": _binding,

@@ -43,8 +43,12 @@ def delete(
 
 def _check(kind: Kind, meta: Object, what: str, wanted: str, found: str) -> None:
     if wanted and wanted != found:
-        why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
-        raise status.conflict(kind, meta["name"], why)
+        might = "deleted and then recreated" if what == "UID" else "modified"
+        why = (
+            f"the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). "
+            f"The object might have been {might}"
+        )
+        raise status.precondition(kind, meta["name"], why)
 
 
 def _mark(world: World, at: Location, entry: Entry, finalizers: list[str]) -> Entry:
@@ -110,7 +114,7 @@ def _collect(world: World, uid: str) -> None:
     if not solid and owners:
         delete(world, _kind_of(world, entry.obj), entry)
     elif len(solid) != len(owners):
-        _write_meta(world, at, entry, {"ownerReferences": solid})
+        write_metadata(world, at, entry, {"ownerReferences": solid})
 
 
 def _lives(world: World, owner: Object, at: Location) -> bool:
@@ -123,7 +127,7 @@ def _lives(world: World, owner: Object, at: Location) -> bool:
     return not (waiting and owner.get("blockOwnerDeletion"))
 
 
-def _write_meta(world: World, at: Location, entry: Entry, changes: Object) -> None:
+def write_metadata(world: World, at: Location, entry: Entry, changes: Object) -> None:
     """Writes metadata as a controller would; an object that waited for its last finalizer goes."""
     meta = {**entry.obj["metadata"], **changes}
     meta = {k: v for k, v in meta.items() if v or k not in changes}
@@ -152,7 +156,7 @@ def _children(world: World, uid: str) -> None:
         elif not found or FOREGROUND in finalizers:
             _collect(world, entry.obj["metadata"]["uid"])
     if found and FOREGROUND in finalizers and "deletionTimestamp" in found[1].obj["metadata"] and not blocking:
-        _write_meta(world, found[0], found[1], {"finalizers": [f for f in finalizers if f != FOREGROUND]})
+        write_metadata(world, found[0], found[1], {"finalizers": [f for f in finalizers if f != FOREGROUND]})
 
 
 def _others_live(world: World, at: Location, entry: Entry, uid: str) -> bool:
@@ -164,9 +168,9 @@ def _orphan(world: World, uid: str, found: tuple[Location, Entry]) -> None:
         entry = world.store.get(at)
         if entry is not None:
             kept = [owner for owner in entry.obj["metadata"]["ownerReferences"] if owner["uid"] != uid]
-            _write_meta(world, at, entry, {"ownerReferences": kept})
+            write_metadata(world, at, entry, {"ownerReferences": kept})
     left = [name for name in found[1].obj["metadata"]["finalizers"] if name != ORPHAN]
-    _write_meta(world, found[0], found[1], {"finalizers": left})
+    write_metadata(world, found[0], found[1], {"finalizers": left})
 
 
 def _empty_namespace(world: World, name: str) -> None:

@@ -20,6 +20,10 @@ class PatchError(ValueError):
         self.code = code
 
 
+#: All that the API says of an operation that does not fit.
+_REJECTED = "the server rejected our request due to an error in our request"
+
+
 def merge(target: Any, patch: Any) -> Any:
     """JSON merge patch."""
     if not isinstance(patch, dict):
@@ -37,14 +41,14 @@ def json(target: Any, operations: Any) -> Any:
     """JSON patch. Raises `PatchError` (422) when an operation does not fit or a `test` fails."""
     if not isinstance(operations, list):
         raise PatchError(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch", code=400
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp", code=400
         )
-    for number, operation in enumerate(operations):
-        target = _operate(target, operation, number)
+    for operation in operations:
+        target = _operate(target, operation)
     return target
 
 
-def _operate(target: Any, operation: Any, number: int) -> Any:
+def _operate(target: Any, operation: Any) -> Any:
     try:
         verb, path = operation["op"], _pointer(operation["path"])
         match verb:
@@ -63,10 +67,8 @@ def _operate(target: Any, operation: Any, number: int) -> Any:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, PatchError):
             raise
-        raise PatchError(
-            f"the server rejected our request due to an error in our request: operation {number}: {error!r}"
-        ) from None
-    raise PatchError(f"Unexpected kind: {verb}")
+        raise PatchError(_REJECTED) from None
+    raise PatchError(_REJECTED)
 
 
 def _pointer(text: str) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def _tested(target: Any, path: tuple[str, ...], value: Any) -> Any:
     except (KeyError, IndexError):
         found = None
     if not same(found, value):
-        raise PatchError(f"testing value /{'/'.join(path)} failed: test failed")
+        raise PatchError(_REJECTED)
     return target
 
 

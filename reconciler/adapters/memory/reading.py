@@ -51,7 +51,8 @@ def _position(text: str) -> int:
     try:
         return int(text or 0)
     except ValueError:
-        raise status.bad_request(f"Invalid value: {text!r}: resourceVersion must be a number") from None
+        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise status.internal(f'resourceVersion: Invalid value: "{text}": {why}') from None
 
 
 async def watch(world: World, kind: Kind, scope: Scope, *, resource_version: str) -> AsyncIterator[WatchEvent]:

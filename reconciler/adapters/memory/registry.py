@@ -126,9 +126,8 @@ def _causes(world: World, kind: Kind, old: Object, new: Object) -> list[Cause]:
     schema = world.catalog.schema(kind)
     served = world.catalog.custom(kind)
     found += [c for c in validation.validate(new, schema) if not c.field.startswith("metadata")]
-    if served and served.rules and not found:
-        found += celrules.check(served.rules, schema, old=old or None, new=new)
-    return found
+    rules_of_kind = served.rules if served else []
+    return celrules.check_after(found, rules_of_kind, schema, old=old or None, new=new)
 
 
 def _bare(obj: Object) -> Object:
@@ -215,7 +214,6 @@ def _gone(world: World, at: Location, new: Object, write: Write) -> Entry:
 
 def apply(world: World, kind: Kind, config: Object, write: Write, *, force: bool) -> Entry:
     """Server-side apply. Raises `Conflict` with the owners as causes, and all that create and update raise."""
-    config = strategy.tidy(config)
     meta = config.get("metadata") or {}
     if meta.get("managedFields") is not None:
         raise status.bad_request("metadata.managedFields must be nil")
@@ -227,6 +225,9 @@ def apply(world: World, kind: Kind, config: Object, write: Write, *, force: bool
     entry = world.store.get(at)
     if entry is None and write.subresource:
         raise status.not_found(kind, at.name)
+    if entry is None and meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise status.conflict(kind, at.name, why)
     config = decoding.decode(config, schema).value
     live = _bare(entry.obj) if entry else {}
     writer = _writer(world, kind, write, "Apply")
@@ -236,7 +237,8 @@ def apply(world: World, kind: Kind, config: Object, write: Write, *, force: bool
     except ownership.FieldConflict as conflict:
         details = {"name": at.name, "group": kind.group, "kind": kind.plural, "causes": conflict.causes}
         raise status.make(errors.Conflict, str(conflict), details=details) from None
-    merged = _with_defaults(world, kind, {"apiVersion": kind.api_version, "kind": kind.kind, **merged})
+    merged = strategy.tidy({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, **merged})
+    merged = _with_defaults(world, kind, merged)
     if entry is None:
         return _insert(world, kind, at, merged, managers=managers, write=write)
     _check_preconditions(kind, entry.obj, config)

@@ -50,10 +50,7 @@ def _template(obj: Object) -> Iterator[Cause]:
     labels = _get(template, "metadata", "labels") or {}
     if not selector:
         yield required("spec.selector")
-        text = "empty selector is invalid for deployment" if obj["kind"] == "Deployment" else ""
-        if text:
-            yield invalid("spec.selector", "null", text)
-    if not selectors.of_selector(selector or {})({"metadata": {"labels": labels}}) or (selector and not labels):
+    if not selector or not selectors.of_selector(selector)({"metadata": {"labels": labels}}):
         yield invalid(
             "spec.template.metadata.labels", _json(labels or None), "`selector` does not match template `labels`"
         )

@@ -83,9 +83,16 @@ def fields(text: str, plural: str) -> Match:
         if not found:
             raise ValueError(f"invalid selector: '{part}'; can't understand '{part}'")
         if found["key"] not in ("metadata.name", "metadata.namespace", *FIELDS.get(plural, ())):
-            raise ValueError(f"field label not supported: {found['key']}")
+            raise ValueError(_unknown_field(found["key"], plural))
         tests.append((found["key"], found["value"], found["op"] != "!="))
     return lambda obj: all((_field(obj, key) == value) is wanted for key, value, wanted in tests)
+
+
+def _unknown_field(key: str, plural: str) -> str:
+    """The API's two sentences: kinds with selectable fields of their own have the shorter one."""
+    if plural in FIELDS:
+        return f"field label not supported: {key}"
+    return f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _field(obj: Object, path: str) -> str:

@@ -24,8 +24,9 @@ class Cause(NamedTuple):
 
 
 def invalid(field: str, value: str, message: str) -> Cause:
-    """`field: Invalid value: value: message`; `value` is already rendered as JSON."""
-    return Cause("FieldValueInvalid", field, f"Invalid value: {value}: {message}")
+    """`field: Invalid value: value: message`; `value` is already rendered as JSON, an empty one is left out."""
+    shown = f"{value}: " if value else ""
+    return Cause("FieldValueInvalid", field, f"Invalid value: {shown}{message}")
 
 
 def required(field: str, message: str = "") -> Cause:
@@ -69,6 +70,13 @@ def conflict(kind: Kind, name: str, why: str) -> errors.ClusterError:
     return make(errors.Conflict, message, details=_details(kind, name))
 
 
+def precondition(kind: Kind, name: str, why: str) -> errors.ClusterError:
+    """A conflict about a deletion: there the API names the kind instead of the resource."""
+    message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
+    details = {"name": name, "group": kind.group, "kind": kind.kind}
+    return make(errors.Conflict, message, details={k: v for k, v in details.items() if v})
+
+
 def invalid_object(kind: Kind, name: str, causes: list[Cause]) -> errors.ClusterError:
     """422 with every cause; one cause is told inline, several in brackets, as the API does."""
     text = str(causes[0]) if len(causes) == 1 else "[" + ", ".join(map(str, causes)) + "]"
@@ -94,7 +102,9 @@ def unsupported(what: str) -> errors.ClusterError:
 
 def internal(message: str) -> errors.ClusterError:
     """500 without a reason: how the API answers a patch that does not fit the type."""
-    return make(errors.Unavailable, message, code=500)
+    error = make(errors.Unavailable, message, code=500)
+    error.status.pop("reason")
+    return error
 
 
 def unsupported_media_type() -> errors.ClusterError:
@@ -103,7 +113,9 @@ def unsupported_media_type() -> errors.ClusterError:
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
     )
-    return make(errors.BadRequest, text, code=415)
+    error = make(errors.BadRequest, text, code=415)
+    error.status["reason"] = "UnsupportedMediaType"
+    return error
 
 
 def patch_refused(message: str, code: int) -> errors.ClusterError:

@@ -21,6 +21,16 @@ _NO_GENERATION = frozenset(
         "ClusterRoleBinding", "StorageClass", "HorizontalPodAutoscaler",
     }
 )  # fmt: skip
+PROTECTION = "kubernetes.io/pvc-protection"
+#: What the status of a new object says already.
+_EMPTY_STATUS: dict[str, Object] = {
+    "StatefulSet": {"replicas": 0, "availableReplicas": 0},
+    "ReplicaSet": {"replicas": 0},
+    "ReplicationController": {"replicas": 0},
+    "DaemonSet": {
+        "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+    },
+}  # fmt: skip
 _SERVER_SET = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
@@ -58,8 +68,74 @@ def prepare_create(world: World, kind: Kind, obj: Object) -> Object:
     if has_generation(kind):
         meta["generation"] = 1
     kept = {k: v for k, v in obj.items() if k != "status" or not kind.has_status}
-    created = {**kept, "metadata": meta}
+    empty = {"status": _EMPTY_STATUS.get(kind.kind, {})} if kind.type_name and kind.has_status else {}
+    created = {**kept, "metadata": meta, **empty}
     special = _ON_CREATE.get(kind.kind) if kind.type_name else None
+    return special(world, created) if special else created
+
+
+def _namespace(world: World, obj: Object) -> Object:
+    meta = obj["metadata"]
+    labels = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
+    return {
+        **obj,
+        "metadata": {**meta, "labels": labels},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
+
+
+def _service(world: World, obj: Object) -> Object:
+    spec = obj.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return obj
+    address = spec.get("clusterIP") or _address(world)
+    spec = {
+        **spec, "clusterIP": address, "clusterIPs": spec.get("clusterIPs") or [address],
+        "ipFamilies": spec.get("ipFamilies") or ["IPv4"], "ipFamilyPolicy": spec.get("ipFamilyPolicy") or "SingleStack",
+    }  # fmt: skip
+    return {**obj, "spec": spec, "status": {"loadBalancer": {}}}
+
+
+def _address(world: World) -> str:
+    number = world.count() % 65_000 + 10
+    return f"10.96.{number // 250}.{number % 250 + 1}"
+
+
+def _job(world: World, obj: Object) -> Object:
+    spec = obj["spec"]
+    if spec.get("manualSelector"):
+        return obj
+    uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
+    own = {
+        "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid, "job-name": name,
+    }  # fmt: skip
+    template = spec.get("template") or {}
+    template_meta = template.get("metadata") or {}
+    labels = {**(template_meta.get("labels") or {}), **own}
+    selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    template = {**template, "metadata": {**template_meta, "labels": labels}}
+    meta = obj["metadata"]
+    return {
+        **obj,
+        "metadata": {**meta, "labels": meta.get("labels") or labels},
+        "spec": {**spec, "selector": selector, "template": template},
+    }
+
+
+def _pod(world: World, obj: Object) -> Object:
+    return {**obj, "status": {"phase": "Pending", "qosClass": "BestEffort"}}
+
+
+def _claim(world: World, obj: Object) -> Object:
+    """A claim in use must not go: its finalizer is taken off once no Pod uses it."""
+    meta = obj["metadata"]
+    finalizers = list(dict.fromkeys([*(meta.get("finalizers") or ()), PROTECTION]))
+    return {**obj, "metadata": {**meta, "finalizers": finalizers}, "status": {"phase": "Pending"}}
+
+
+_ON_CREATE.get(kind.kind) if kind.type_name else None
     return special(world, created) if special else created
 
 
@@ -156,11 +232,8 @@ def prepare_update(world: World, kind: Kind, old: Object, new: Object, subresour
 
 def _keep_server_fields(kind: Kind, old: Object, new: Object) -> Object:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    if kind.kind == "Service" and spec.get("type") != "ExternalName" and not spec.get("clusterIP"):
-        kept = {
-            name: before[name] for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy") if name in before
-        }
-        return {**new, "spec": {**spec, **kept}}
+    if kind.kind == "Service" and spec.get("type") != "ExternalName":
+        return {**new, "spec": _addresses(spec, before)}
     if kind.kind == "Namespace":
         labels = {**(new["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": new["metadata"]["name"]}
         new["metadata"]["labels"] = labels
@@ -168,6 +241,16 @@ def _keep_server_fields(kind: Kind, old: Object, new: Object) -> Object:
     if kind.kind == "PersistentVolumeClaim" and before.get("volumeName") and not spec.get("volumeName"):
         return {**new, "spec": {**spec, "volumeName": before["volumeName"]}}
     return new
+
+
+def _addresses(spec: Object, before: Object) -> Object:
+    """A Service keeps its addresses; a changed `clusterIP` is also the first of `clusterIPs`."""
+    if not spec.get("clusterIP"):
+        names = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+        return {**spec, **{name: before[name] for name in names if name in before}}
+    if spec["clusterIP"] != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+        return {**spec, "clusterIPs": [spec["clusterIP"]]}
+    return spec
 
 
 def _intent_changed(kind: Kind, old: Object, new: Object) -> bool:

@@ -70,11 +70,11 @@ async def apply_set(cluster: Cluster, manifests: Sequence[Manifest], *, options:
     if refused:
         return result_of([_not_tried(p, p.failure) for p in objects])
     try:
-        before = await _before(cluster, objects, options)
+        before = await _before(cluster, objects, options=options)
     except errors.ClusterError as error:
         first = failure_of(error, ref=objects[0].ref, scrub=options.scrub)
         return result_of([failed(objects[0], first), *(skipped(p) for p in objects[1:])])
-    foreign = {p.id: failure for p in objects if (failure := _foreign(p, before, options.owner)) is not None}
+    foreign = {p.id: failure for p in objects if (failure := _foreign(p, before, owner=options.owner)) is not None}
     if foreign:
         return result_of([_not_tried(p, foreign.get(p.id)) for p in objects])
     results = await _Writer(cluster, objects, before=before, options=options).write()
@@ -85,7 +85,7 @@ def _not_tried(placed: Placed, failure: Failure | None) -> ObjectResult:
     return skipped(placed) if failure is None else failed(placed, failure)
 
 
-async def _before(cluster: Cluster, objects: Sequence[Placed], options: ApplyOptions) -> dict[str, Live | None]:
+async def _before(cluster: Cluster, objects: Sequence[Placed], *, options: ApplyOptions) -> dict[str, Live | None]:
     """What is there already, read only where it can save a request or reveal another owner.
 
     An object that the ledger knows and whose digest changed is written in any case, and is ours: it is not read.
@@ -99,7 +99,7 @@ def _worth_reading(placed: Placed, known: Known | None) -> bool:
     return known is None or known.digest == placed.manifest.digest
 
 
-def _foreign(placed: Placed, before: Mapping[str, Live | None], owner: Owner) -> Failure | None:
+def _foreign(placed: Placed, before: Mapping[str, Live | None], *, owner: Owner) -> Failure | None:
     live = before.get(placed.id)
     other = owner.other(live) if live is not None else ""
     if not other:

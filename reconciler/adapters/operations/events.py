@@ -35,7 +35,7 @@ async def warnings_about(
         found += [
             (_last_ms(event), _projected(event))
             for event in events
-            if text(event, "type") == "Warning" and _regards(event, uids, refs)
+            if text(event, "type") == "Warning" and _regards(event, uids, refs=refs)
         ]
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
@@ -50,7 +50,7 @@ async def _list(cluster: Cluster, namespace: str) -> list[Object]:
     return []
 
 
-def _regards(event: Object, uids: Collection[str], refs: Collection[Ref]) -> bool:
+def _regards(event: Object, uids: Collection[str], *, refs: Collection[Ref]) -> bool:
     regarding = _regarding(event)
     if text(regarding, "uid"):
         return text(regarding, "uid") in uids

@@ -93,8 +93,13 @@ def immutable_fields(error: errors.ClusterError) -> tuple[str, ...]:
 def summary(failures: Sequence[Failure], *, what: str) -> str:
     """The first failure in full, and how many others there are."""
     others = len(failures) - 1
-    more = f"; {others} other {what} failed too" if others > 0 else ""
+    more = f"; {counted(others, what=f'other {what}')} failed too" if others > 0 else ""
     return f"{failures[0].words()}{more}"
+
+
+def counted(number: int, *, what: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def evidence(failures: Sequence[Failure]) -> dict[str, Any]:

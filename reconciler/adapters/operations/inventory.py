@@ -66,7 +66,7 @@ class InventoryWriter:
                 changes = diff(desired, stored=(await self._cluster.list(scope)).items)
                 if not changes.count:
                     return done
-                done = await self._perform(changes, of, done)
+                done = await self._perform(changes, of, done=done)
             except (errors.Conflict, errors.AlreadyExists) as error:
                 if attempt == ROUNDS_MAX:
                     return msgspec.structs.replace(done, failure=self._failure(error, of))
@@ -76,7 +76,7 @@ class InventoryWriter:
                 return done
         return done
 
-    async def _perform(self, changes: Changes, of: StageOf, done: InventoryResult) -> InventoryResult:
+    async def _perform(self, changes: Changes, of: StageOf, *, done: InventoryResult) -> InventoryResult:
         for shard in changes.create:
             await self._cluster.create(shard)
         for shard in changes.replace:

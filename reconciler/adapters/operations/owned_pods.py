@@ -48,12 +48,12 @@ async def _pods_of(cluster: Cluster, obj: Object) -> list[Object]:
     listed = await cluster.list(Scope("v1", "Pod", namespace, label_selector=selector))
     owners = {text(obj, "metadata", "uid")}
     if text(obj, "kind") == "Deployment":
-        owners |= await _replica_sets(cluster, namespace, selector, of=owners)
+        owners |= await _replica_sets(cluster, namespace, selector=selector, of=owners)
     pods = [{"apiVersion": "v1", "kind": "Pod", **pod} for pod in listed.items]
     return [pod for pod in pods if _owned(pod, owners)]
 
 
-async def _replica_sets(cluster: Cluster, namespace: str, selector: str, *, of: set[str]) -> set[str]:
+async def _replica_sets(cluster: Cluster, namespace: str, *, selector: str, of: set[str]) -> set[str]:
     """UIDs of the ReplicaSets of a Deployment; of all that its selector matches where they cannot be read."""
     scope = Scope("apps/v1", "ReplicaSet", namespace, label_selector=selector, metadata_only=True)
     try:

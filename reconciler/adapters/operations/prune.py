@@ -128,10 +128,10 @@ class _Pruner:
             except (errors.Conflict, errors.Unavailable, errors.TooManyRequests) as error:
                 # Another object has its name now, or the answer was lost: looking again tells which.
                 if attempt == TRIES_MAX:
-                    return _failed(ref, error, self._options.scrub)
+                    return _failed(ref, error, scrub=self._options.scrub)
                 await self._options.sleep(min(max(error.retry_after_s, 0.1 * 2**attempt), 5.0))
             except errors.ClusterError as error:
-                return _failed(ref, error, self._options.scrub)
+                return _failed(ref, error, scrub=self._options.scrub)
         raise AssertionError("the last attempt returns")
 
     async def _delete(self, ref: Ref) -> PruneEntry:
@@ -168,7 +168,7 @@ def _entry(ref: Ref, result: Disposal, *, uid: str = "", reason: str = "") -> Pr
     return PruneEntry(id=entry_id(ref), ref=ref, result=result, uid=uid, reason=reason)
 
 
-def _failed(ref: Ref, error: errors.ClusterError, scrub: Scrub) -> PruneEntry:
+def _failed(ref: Ref, error: errors.ClusterError, *, scrub: Scrub) -> PruneEntry:
     failure = failure_of(error, ref=ref, scrub=scrub)
     return PruneEntry(id=entry_id(ref), ref=ref, result="failed", failure=failure)
 
@@ -178,7 +178,7 @@ def _result(entries: Sequence[PruneEntry]) -> PruneResult:
     if failures:
         return PruneResult(
             ok=False,
-            message=summary(failures, what="objects"),
+            message=summary(failures, what="object"),
             entries=tuple(entries),
             reason=failures[0].reason,
             retryable=all(failure.retryable for failure in failures),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from reconciler.adapters.operations.existing import Live
-from reconciler.adapters.operations.failures import Failure, evidence, summary
+from reconciler.adapters.operations.failures import Failure, counted, evidence, summary
 from reconciler.adapters.operations.manifests import Placed
 from reconciler.compute.fields import dig, maps, text
 from reconciler.ports.cluster import Object, Ref
@@ -81,7 +81,7 @@ def result_of(results: Sequence[ObjectResult]) -> ApplyResult:
     if failures:
         return ApplyResult(
             ok=False,
-            message=summary(failures, what="objects"),
+            message=summary(failures, what="object"),
             results=tuple(results),
             reason=failures[0].reason,
             retryable=all(failure.retryable for failure in failures),
@@ -89,7 +89,9 @@ def result_of(results: Sequence[ObjectResult]) -> ApplyResult:
     counts = Counter(r.action for r in results)
     parts = ", ".join(f"{counts[a]} {a}" for a in ("created", "configured", "unchanged") if counts[a])
     return ApplyResult(
-        ok=True, message=f"{len(results)} objects applied" + (f": {parts}" if parts else ""), results=tuple(results)
+        ok=True,
+        message=f"{counted(len(results), what='object')} applied" + (f": {parts}" if parts else ""),
+        results=tuple(results),
     )
 
 

@@ -48,11 +48,11 @@ async def settle(
     waited_ms, pause_ms = 0, _FIRST_PAUSE_MS
     while True:
         missing = {one.placed.id: (one, why) for one in waiting if (why := await _why_not(cluster, one))}
-        failed = {key: _failure(one, why, waited_ms) for key, (one, why) in missing.items() if _terminal(one)}
+        failed = {key: _failure(one, why, waited_ms=waited_ms) for key, (one, why) in missing.items() if _terminal(one)}
         if failed or not missing:
             return failed
         if waited_ms >= ms_max:
-            return {key: _failure(one, why, waited_ms) for key, (one, why) in missing.items()}
+            return {key: _failure(one, why, waited_ms=waited_ms) for key, (one, why) in missing.items()}
         on_progress("waiting for " + some([_words(one, why) for one, why in missing.values()], items_max=3))
         await sleep(pause_ms / 1000)
         waited_ms, pause_ms = waited_ms + pause_ms, min(pause_ms * 3 // 2, _PAUSE_MS_MAX)
@@ -97,7 +97,7 @@ def _words(one: Waiting, why: str) -> str:
     return f"{ref_words(one.placed.ref)}: {why}"
 
 
-def _failure(one: Waiting, why: str, waited_ms: int) -> Failure:
+def _failure(one: Waiting, why: str, *, waited_ms: int) -> Failure:
     after = f" after {waited_ms / 1000:.0f} s" if waited_ms else ""
     return Failure(
         code=0,

@@ -17,7 +17,7 @@ from reconciler import errors
 from reconciler.adapters.operations.settle import Sleep
 from reconciler.adapters.watches import Key, Subscription, Watches
 from reconciler.api.types.references import ObjectReference
-from reconciler.compute.assess import Assessment, Targets, assess
+from reconciler.compute.assess import Assessment, Memo, Targets, assess
 from reconciler.compute.fields import cut, text, whole
 from reconciler.ports.cluster import Cluster, Object, Ref, Scope
 
@@ -62,6 +62,7 @@ class Verification:
         self._options = options
         self._objects: dict[Ref, Object | None] = {}
         self._unreadable: dict[Ref, str] = {}
+        self._memo: Memo = {}
         self._subscriptions: list[Subscription] = []
         self._recheck: asyncio.Task[None] | None = None
         self._told = ""
@@ -84,7 +85,11 @@ class Verification:
     def assessment(self) -> Assessment:
         """The state as it is known now: what a time-out reports."""
         return assess(
-            self._objects, targets=self._targets, now_ms=self._options.clock_ms(), unreadable=self._unreadable
+            self._objects,
+            targets=self._targets,
+            now_ms=self._options.clock_ms(),
+            unreadable=self._unreadable,
+            memo=self._memo,
         )
 
     def objects(self) -> Mapping[Ref, Object | None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from reconciler.adapters.watches.settings import WatchSettings
+from reconciler.adapters.watches.settings import Pace, WatchSettings
 from reconciler.adapters.watches.shared import Mode, SharedWatch
 from reconciler.adapters.watches.store import Key, Projection, without_noise
 from reconciler.adapters.watches.subscription import Subscription
@@ -44,8 +44,8 @@ class Watches:
         settings: WatchSettings = _SETTINGS,
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
-        self._cluster, self._jitter, self._project = cluster, jitter, project
-        self._settings, self._sleep = settings, sleep
+        self._cluster, self._project = cluster, project
+        self._pace = Pace(settings, jitter, sleep)
         self._watches: dict[Scope, SharedWatch] = {}
         self._expiring: dict[Scope, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,9 +114,7 @@ class Watches:
             self._cluster,
             scope,
             project=self._project,
-            settings=self._settings,
-            jitter=self._jitter,
-            sleep=self._sleep,
+            pace=self._pace,
         )
         watch.start()
         return watch
@@ -129,7 +127,7 @@ class Watches:
             task.add_done_callback(self._tasks.discard)
 
     async def _expire(self, watch: SharedWatch) -> None:
-        await self._sleep(self._settings.grace_s)
+        await self._pace.sleep(self._pace.settings.grace_s)
         # Nothing is awaited between these two, so that a newcomer either cancels this or starts another watch.
         self._watches.pop(watch.scope, None)
         self._expiring.pop(watch.scope, None)

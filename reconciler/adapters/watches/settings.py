@@ -5,6 +5,9 @@ Not read from the environment: the values travel from settings. Invariant: nothi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
 import msgspec
 
 
@@ -24,3 +27,13 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     polls_per_list: int = 12
     #: GETs in flight of one polling watch.
     polls_concurrent_max: int = 4
+
+
+class Pace(NamedTuple):
+    """The settings, with the chance and the time that they are used with."""
+
+    settings: WatchSettings
+    #: A number in [0, 1).
+    jitter: Callable[[], float]
+    #: Waits so many seconds.
+    sleep: Callable[[float], Coroutine[Any, Any, None]]

@@ -7,10 +7,9 @@ never asks faster than its backoff; a position is only dropped when the server s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from typing import Literal
 
-from reconciler.adapters.watches.settings import WatchSettings
+from reconciler.adapters.watches.settings import Pace
 from reconciler.adapters.watches.store import Key, Listener, Projection, Store, key_of
 from reconciler.errors import ClusterError, Forbidden, Gone, NoSuchKind, NotFound, TooManyRequests, Unavailable
 from reconciler.ports.cluster import Cluster, Ref, Scope, WatchEvent
@@ -19,7 +18,7 @@ Mode = Literal["starting", "watching", "polling", "failing"]
 
 
 class SharedWatch:
-    """Runs as one task from `start` to `stop`. `sleep` and `jitter` are injected: a simulation owns time and chance."""
+    """Runs as one task from `start` to `stop`. Time and chance are in `pace`: a simulation owns them."""
 
     def __init__(
         self,
@@ -27,15 +26,14 @@ class SharedWatch:
         scope: Scope,
         *,
         project: Projection,
-        settings: WatchSettings,
-        jitter: Callable[[], float],
-        sleep: Callable[[float], Coroutine[Any, Any, None]],
+        pace: Pace,
     ) -> None:
         self.scope = scope
         self.store = Store(scope, project)
         self.mode: Mode = "starting"
         self.problem: ClusterError | None = None
-        self._cluster, self._settings, self._jitter, self._sleep = cluster, settings, jitter, sleep
+        self._cluster = cluster
+        self._settings, self._jitter, self._sleep = pace
         #: Resource version to resume from; empty: list first.
         self._position = ""
         self._failures = 0

@@ -15,7 +15,7 @@ from reconciler.compute.kstatus.readiness import Readiness, current, failed, in_
 _NO_DEADLINE_S = 2**31 - 1
 
 
-def _short(reason: str, have: int, want: int, *, what: str) -> Readiness | None:
+def _short(reason: str, have: int, *, want: int, what: str) -> Readiness | None:
     """In progress while fewer than wanted replicas are `what`."""
     return in_progress(reason, f"{have} of {want} replicas {what}") if have < want else None
 
@@ -30,19 +30,19 @@ def deployment(obj: Any, _now_ms: int) -> Readiness:
     have = {name: count(obj, "status", name) for name in ("replicas", "updatedReplicas", "availableReplicas")}
     progressing = condition(obj, "Progressing")
     if text(progressing, "reason") == "ProgressDeadlineExceeded":
-        return failed("ProgressDeadlineExceeded", _deadline_message(obj, have["availableReplicas"], want))
+        return failed("ProgressDeadlineExceeded", _deadline_message(obj, have["availableReplicas"], want=want))
     return (
-        _short("LessReplicas", have["replicas"], want, what="created")
-        or _short("LessUpdated", have["updatedReplicas"], want, what="updated")
+        _short("LessReplicas", have["replicas"], want=want, what="created")
+        or _short("LessUpdated", have["updatedReplicas"], want=want, what="updated")
         or _extra(have["replicas"], want)
-        or _short("LessAvailable", have["availableReplicas"], have["updatedReplicas"], what="available")
-        or _short("LessReady", count(obj, "status", "readyReplicas"), want, what="ready")
+        or _short("LessAvailable", have["availableReplicas"], want=have["updatedReplicas"], what="available")
+        or _short("LessReady", count(obj, "status", "readyReplicas"), want=want, what="ready")
         or _rollout_reported(obj, progressing)
         or current(f"{have['availableReplicas']} of {want} replicas available")
     )
 
 
-def _deadline_message(obj: Any, available: int, want: int) -> str:
+def _deadline_message(obj: Any, available: int, *, want: int) -> str:
     deadline_s = count(obj, "spec", "progressDeadlineSeconds", default=600)
     return f"made no progress for {deadline_s} s (ProgressDeadlineExceeded): {available} of {want} replicas available"
 
@@ -66,9 +66,9 @@ def replica_set(obj: Any, _now_ms: int) -> Readiness:
     want = count(obj, "spec", "replicas", default=1)
     available = count(obj, "status", "availableReplicas")
     return (
-        _short("LessLabelled", count(obj, "status", "fullyLabeledReplicas"), want, what="labelled")
-        or _short("LessAvailable", available, want, what="available")
-        or _short("LessReady", count(obj, "status", "readyReplicas"), want, what="ready")
+        _short("LessLabelled", count(obj, "status", "fullyLabeledReplicas"), want=want, what="labelled")
+        or _short("LessAvailable", available, want=want, what="available")
+        or _short("LessReady", count(obj, "status", "readyReplicas"), want=want, what="ready")
         or _extra(count(obj, "status", "replicas"), want)
         or current(f"{available} of {want} replicas available")
     )
@@ -81,8 +81,8 @@ def stateful_set(obj: Any, _now_ms: int) -> Readiness:
     want = count(obj, "spec", "replicas", default=1)
     have, ready = count(obj, "status", "replicas"), count(obj, "status", "readyReplicas")
     unsettled = (
-        _short("LessReplicas", have, want, what="created")
-        or _short("LessReady", ready, want, what="ready")
+        _short("LessReplicas", have, want=want, what="created")
+        or _short("LessReady", ready, want=want, what="ready")
         or _extra(have, want)
     )
     if unsettled is not None:
@@ -91,14 +91,14 @@ def stateful_set(obj: Any, _now_ms: int) -> Readiness:
     if partition is not None:
         return _partitioned(count(obj, "status", "updatedReplicas"), max(want - partition, 0))
     return (
-        _short("LessCurrent", count(obj, "status", "currentReplicas"), want, what="on the current revision")
+        _short("LessCurrent", count(obj, "status", "currentReplicas"), want=want, what="on the current revision")
         or _revisions_differ(obj)
         or current(f"{ready} of {want} replicas ready")
     )
 
 
 def _partitioned(updated: int, want: int) -> Readiness:
-    short = _short("PartitionRollout", updated, want, what="above the partition updated")
+    short = _short("PartitionRollout", updated, want=want, what="above the partition updated")
     return short or current(f"{updated} of {want} replicas above the partition updated")
 
 
@@ -120,9 +120,9 @@ def daemon_set(obj: Any, _now_ms: int) -> Readiness:
         return in_progress("NoDesiredNumber", "its controller has not counted the nodes yet")
     ready = count(obj, "status", "numberReady")
     return (
-        _short("LessCurrent", count(obj, "status", "currentNumberScheduled"), want, what="scheduled")
-        or _short("LessUpdated", count(obj, "status", "updatedNumberScheduled"), want, what="updated")
-        or _short("LessAvailable", count(obj, "status", "numberAvailable"), want, what="available")
-        or _short("LessReady", ready, want, what="ready")
+        _short("LessCurrent", count(obj, "status", "currentNumberScheduled"), want=want, what="scheduled")
+        or _short("LessUpdated", count(obj, "status", "updatedNumberScheduled"), want=want, what="updated")
+        or _short("LessAvailable", count(obj, "status", "numberAvailable"), want=want, what="available")
+        or _short("LessReady", ready, want=want, what="ready")
         or current(f"{ready} of {want} replicas ready")
     )

@@ -62,6 +62,7 @@ def test_long_names(form: int) -> None:
 
 def test_directories_and_dotfiles_are_left_out() -> None:
     directory = special("odd dir", tarfile.DIRTYPE)
+    directory.size = 4096  # some writers state the size that the directory has on their disk
     data = packed(
         directory, (".git/odd name", b"x"), ("a/.env", b"x"), special(".link", tarfile.SYMTYPE), ("a/b", b"y")
     )
@@ -176,8 +177,10 @@ def test_lying_sizes() -> None:
 def test_mutations_end_in_files_or_an_error(noise: bytes, at: int) -> None:
     raw = tar(("a", b"x" * 700), ("b/c", b"y"))
     mutated = raw[:at] + noise + raw[at + len(noise) :]
+    reasons = []
     for data in (gzip.compress(mutated, 1), zlib.compress(mutated), noise):
         try:
             extract(data, limits=SMALL)
         except OperationError as error:
-            assert error.reason.startswith("Archive")
+            reasons.append(error.reason)
+    assert all(reason.startswith("Archive") for reason in reasons)

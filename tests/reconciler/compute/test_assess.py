@@ -11,6 +11,7 @@ from reconciler.compute.order import ref_of
 from reconciler.ports.cluster import Object, Ref
 
 NOW_MS = 1_700_000_000_000
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
 PHASE = ReadyExpression(
     api_version="example.com/v1beta1",
     kind="Widget",
@@ -132,17 +133,33 @@ def test_the_message_is_bounded_and_says_how_much_it_leaves_out() -> None:
 
 
 def test_the_earliest_recheck_wins() -> None:
-    unschedulable = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
     pods = [
         {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": stamp, "creationTimestamp": stamp},
-            "status": {"phase": "Pending", "conditions": unschedulable},
+            "status": {"phase": "Pending", "conditions": [UNSCHEDULABLE]},
         }
         for stamp in ("2023-11-14T22:13:12Z", "2023-11-14T22:13:10Z")
     ]
     assert judge(*pods).recheck_ms == 5_000
+
+
+def test_a_memo_changes_nothing_but_the_work() -> None:
+    web, pod = deployment(1), {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}}
+    pod["metadata"]["creationTimestamp"] = "2023-11-14T22:13:10Z"
+    pod["status"] = {"phase": "Pending", "conditions": [UNSCHEDULABLE]}
+    refs = (ref_of(web), ref_of(pod))
+    targets, memo = Targets(wait=refs), dict[Any, Any]()
+    objects = dict(zip(refs, (web, pod), strict=True))
+    for now_ms in (NOW_MS, NOW_MS + 1_000, NOW_MS + 60_000):
+        assert assess(objects, targets=targets, now_ms=now_ms, memo=memo) == assess(
+            objects, targets=targets, now_ms=now_ms
+        )
+    kept = memo[refs[0]]
+    objects[refs[0]] = deployment(2)
+    assert assess(objects, targets=targets, now_ms=NOW_MS, memo=memo).ready == 1
+    assert memo[refs[0]] != kept
 
 
 @given(phases=st.lists(st.sampled_from(["Done", "Busy", "Broken", ""]), max_size=6))

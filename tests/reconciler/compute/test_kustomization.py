@@ -169,4 +169,6 @@ def test_digest_covers_all_inputs() -> None:
         prepare(files, tool="kustomize/v5.9.0").digest,
     }
     assert len(digests) == 6
+    given = {f"{name}/kustomization.yaml": b"resources: [../a.yaml]" for name in ("x", "y")} | files
+    assert build(given, "x").digest != build(given, "y").digest
     assert build(dict(reversed(files.items())), "./").digest == build(files).digest

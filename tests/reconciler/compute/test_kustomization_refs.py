@@ -41,7 +41,7 @@ def refusal(content: str, **more: bytes) -> OperationError:
         'patchesStrategicMerge: [a.yaml, "a: b\\nc: /etc/passwd\\n"]',
         "patchesJson6902: [{path: a.yaml, target: {kind: X, name: y, version: v1}}]",
         "replacements: [{path: a.yaml}, {source: {kind: X}}]",
-        "configMapGenerator: [{name: a, files: [a.yaml, k=a.yaml], envs: [../base/b.yaml], env: a.yaml, literals: [a=/etc]}]",
+        "configMapGenerator: [{name: a, files: [a.yaml, k=a.yaml], envs: [../base/b.yaml], literals: [a=/etc]}]",
         "crds: [a.yaml]\nconfigurations: [a.yaml]\nopenapi: {path: a.yaml}",
         'transformers: ["apiVersion: builtin\\nkind: PrefixTransformer\\nmetadata: {name: x}\\nprefix: a-\\n"]',
         "namePrefix: /etc/passwd\ncommonAnnotations: {a: https://x}\nimages: [{name: github.com/x}]",
@@ -110,7 +110,7 @@ def test_references_outside_the_tree(field: str, reference: str, said: str) -> N
         (b"apiVersion: builtin\nkind: HelmChartInflationGenerator", "not built into kustomize"),
         (b"apiVersion: someteam.example.com/v1\nkind: SedTransformer", "run no plugins"),
         (
-            b"apiVersion: builtin\nkind: X\nmetadata: {annotations: {config.kubernetes.io/function: 'exec: {path: x}'}}",
+            b"apiVersion: builtin\nkind: X\nmetadata: {annotations: {config.kubernetes.io/function: 'exec: x'}}",
             "function",
         ),
         (b"apiVersion: builtin\nkind: X\nmetadata: {configFn: {}}", "function"),

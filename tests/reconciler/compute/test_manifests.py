@@ -104,7 +104,9 @@ def test_digests() -> None:
 
 @given(st.text(alphabet="apiVersonkdmt: -\n{}[]&*'\"|>#1\t", max_size=80))
 def test_any_text_ends_in_objects_or_an_error(text: str) -> None:
+    reason = "MalformedManifest"
     try:
         parse(text)
     except OperationError as error:
-        assert error.reason == "MalformedManifest"
+        reason = error.reason
+    assert reason == "MalformedManifest"

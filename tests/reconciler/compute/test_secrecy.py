@@ -180,10 +180,9 @@ def test_no_secret_survives_in_the_record(value: str, other: str, templates: lis
     assume(value.strip() not in "secret:Secret/default/creds.pw@7+Secret/default/creds.other@7#derived")
     try:
         rendered = render(text, {"pw": secret(value), "other": secret(other, "other")}, key=KEY)
+        record = json.dumps([r.record for r in rendered], ensure_ascii=False)
     except OperationError as error:
-        assert value.strip() not in error.message.replace("[redacted]", "")
-        return
-    record = json.dumps([r.record for r in rendered], ensure_ascii=False)
+        record = error.message.replace("[redacted]", "")
     raw = value.strip()
     for form in (
         raw,
@@ -193,3 +192,14 @@ def test_no_secret_survives_in_the_record(value: str, other: str, templates: lis
     ):
         # Hash digits are the only text of a record that is not from the templates: they may contain a short number.
         assert form not in record or set(form) <= set("0123456789abcdef")
+
+
+def test_every_document_is_paired_with_its_own_shadow() -> None:
+    names = [f"n{number}" for number in range(20)]
+    text = "---\n".join(CONFIG.replace("settings", name).replace("text", name) for name in names)
+    rendered = render(
+        text.replace("${pw}", "${p}", 10), {"pw": secret("hunter22"), "p": Variable("a\n  b: c")}, key=KEY
+    )
+    assert [r.record["metadata"]["name"] for r in rendered] == names
+    assert [r.record["data"]["plain"] for r in rendered] == names
+    assert [bool(r.secret_paths) for r in rendered] == [False] * 10 + [True] * 10

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from kubernetes.aio.config import kube_config
 
 from reconciler.adapters.kubernetes import (
     KubernetesCluster,
@@ -122,6 +123,7 @@ def test_no_key_of_a_kubeconfig_stays_on_disk(tmp_path: Path, monkeypatch: pytes
 
     asyncio.run(run())
     assert list(folder.rglob("*")) == []
+    assert kube_config._temp_files == {}
 
 
 def test_a_certificate_that_is_not_trusted_or_for_another_name_is_said() -> None:

@@ -24,6 +24,8 @@ class Runner:
         self.gate, self.started = asyncio.Event(), asyncio.Event()
         self.runs: list[str] = []
         self.cancelled = 0
+        self.ending, self.ends = asyncio.Event(), asyncio.Event()
+        self.ends.set()
 
     async def run(self, tree: BuildTree) -> str:
         self.runs.append(tree.digest)
@@ -32,6 +34,8 @@ class Runner:
             await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
+            self.ending.set()
+            await self.ends.wait()
             raise
         if self.failure:
             raise self.failure
@@ -147,5 +151,25 @@ def test_memory_is_bounded_and_keeps_what_was_used_last() -> None:
         await builder.build(tree("b"))
         assert builder.builds == 4
         await Builder(runner, cache_bytes_max=3).build(tree("d"))
+
+    run(check)
+
+
+def test_nobody_joins_a_build_that_is_being_ended() -> None:
+    async def check() -> None:
+        runner = Runner()
+        runner.ends.clear()
+        builder = Builder(runner)
+        first = asyncio.ensure_future(builder.build(tree("a")))
+        await runner.started.wait()
+        first.cancel()
+        await runner.ending.wait()
+        second = asyncio.ensure_future(builder.build(tree("a")))
+        await asyncio.sleep(0)
+        runner.ends.set()
+        runner.gate.set()
+        assert await second == "rendered a"
+        with pytest.raises(asyncio.CancelledError):
+            await first
 
     run(check)

@@ -244,7 +244,7 @@ def test_a_denial_names_who_verb_resource_and_namespace_and_keeps_the_status() -
     assert (result.reason, result.retryable) == ("Forbidden", False)
     assert result.message == (
         f"ConfigMap shop/c1: {DENIED}; give system:serviceaccount:team:deployer a Role that allows patch on configmaps"
-        " in namespace shop; 1 other objects failed too"
+        " in namespace shop; 1 other object failed too"
     )
     assert result.evidence()["failures"][0]["status"] == status
     assert not result.results[1].maybe

@@ -86,4 +86,5 @@ def test_evidence_is_bounded_json() -> None:
     assert len(found["failures"]) == EVIDENCE_MAX
     assert found["leftOut"] == 5
     assert found["failures"][0]["status"] == status
-    assert summary(failures[:2], what="objects") == "Deployment shop/web: no; 1 other objects failed too"
+    assert summary(failures[:2], what="object") == "Deployment shop/web: no; 1 other object failed too"
+    assert summary(failures[:3], what="object") == "Deployment shop/web: no; 2 other objects failed too"

@@ -175,7 +175,7 @@ def test_a_denied_identity() -> None:
         assert result.message == (
             f'ConfigMap shop/a: configmaps "a" is forbidden: User "{who}" cannot patch resource "configmaps" in API'
             f' group "" in the namespace "shop"; give {who} a Role that allows patch on configmaps in namespace shop;'
-            " 1 other objects failed too"
+            " 1 other object failed too"
         )
 
     play(scenario)

@@ -116,7 +116,7 @@ def test_a_refusal_keeps_the_status_and_stops_what_comes_after_it() -> None:
     result = run(cluster, *cluster.objects)
     assert not result.ok
     assert [e.result for e in result.entries] == ["failed", "failed", "skipped"]
-    assert result.message == "Deployment shop/e: deployments.apps is forbidden; 1 other objects failed too"
+    assert result.message == "Deployment shop/e: deployments.apps is forbidden; 1 other object failed too"
     assert result.evidence()["failures"][0]["status"] == {"reason": "Forbidden", "code": 403}
     assert len(cluster.objects) == 3
 

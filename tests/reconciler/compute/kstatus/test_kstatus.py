@@ -105,5 +105,6 @@ def test_no_object_of_a_known_kind_makes_it_raise(kind: tuple[str, str], spec: A
     metadata = {"generation": 1, "creationTimestamp": "2023-11-14T22:13:14Z"}
     made = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec, "status": status}
     verdict = status_of(made, now_ms=NOW_MS)
-    seen = status_of(projected(made), now_ms=NOW_MS)
-    assert (verdict.status, verdict.reason) == (seen.status, seen.reason)
+    if kind not in (("v1", "ConfigMap"), ("v1", "Secret")):  # these have no status, and only metadata is recorded
+        seen = status_of(projected(made), now_ms=NOW_MS)
+        assert (verdict.status, verdict.reason) == (seen.status, seen.reason)

@@ -1,11 +1,11 @@
-"""What is seen of one StageSet: the object as the watch last showed it, reduced to what is needed, and its sources.
+"""A StageSet object reduced to what is needed of it, and its spec read and checked.
 
 Not state: everything here is read again after a restart.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -18,30 +18,8 @@ from reconciler.api.validate import validate
 from reconciler.compute.cel import compiles
 from reconciler.compute.fields import condition, dig, strings, text, whole
 from reconciler.ports.cluster import Object, Scope
+from reconciler.ports.members import Observed
 from reconciler.triggers import Obstacle
-
-
-class Observed(NamedTuple):
-    """A StageSet as last seen. `spec` is JSON, so that ten thousand of them stay small."""
-
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-    resource_version: str
-    spec: bytes
-    requested_at: str
-    deleting: bool
-    finalizers: tuple[str, ...]
-    #: mark of `.status`, to notice that somebody changed it
-    status: str
-    #: status and reason of its Ready condition
-    ready: tuple[str, str]
-
-    @property
-    def stream(self) -> str:
-        """The stream of the ledger that remembers it."""
-        return f"stageset/{self.namespace}/{self.name}/{self.uid}"
 
 
 def project_stageset(_: Scope, found: Object) -> Object:

@@ -1,0 +1,64 @@
+"""The Members ports: a StageSet as its projections see it, and who is told of changes.
+
+Not its driver: nothing here can make it do anything but look again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ledger.chain import Head
+from ledger.envelope import Draft
+from reconciler.ports.hands import Target
+from reconciler.state import State
+
+
+class Observed(NamedTuple):
+    """A StageSet as last seen. `spec` is JSON, so that ten thousand of them stay small."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    spec: bytes
+    requested_at: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+    #: mark of `.status`, to notice that somebody changed it
+    status: str
+    #: status and reason of its Ready condition
+    ready: tuple[str, str]
+
+    @property
+    def stream(self) -> str:
+        """The stream of the ledger that remembers it."""
+        return f"stageset/{self.namespace}/{self.name}/{self.uid}"
+
+
+class Member(Protocol):
+    """One StageSet: what is seen of it, and its state."""
+
+    observed: Observed
+    #: head of its stream
+    head: Head
+    target: Target
+
+    @property
+    def state(self) -> State: ...
+
+    def inspected(self, *, drifted: bool) -> None:
+        """The live objects were looked at."""
+
+
+class Outlet(Protocol):
+    """Where projections go."""
+
+    def changed(self, member: Member) -> None:
+        """The status, the inventories, the finalizer or an event may be due."""
+
+
+class Teller(Protocol):
+    """Who is told what was recorded, for logs and metrics."""
+
+    def recorded(self, member: Member, drafts: tuple[Draft, ...]) -> None: ...
