@@ -27,6 +27,21 @@ class DurationType(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class BindAddressType(click.ParamType[str]):
+    """`host:port`, `:port`, or `0` for none."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from reconciler.adapters.probes import address
+
+        try:
+            address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--ledger", default="ledger.db", show_default=True, help="File of the ledger; created when it is not there."
@@ -51,8 +66,20 @@ class DurationType(click.ParamType[int]):
 @click.option(
     "--inventory-shard-cap", type=click.IntRange(1), default=5000, show_default=True, help="Entries a StageInventory."
 )
-@click.option("--metrics-bind-address", default=":8080", show_default=True, help="Prometheus metrics; 0: none.")
-@click.option("--health-probe-bind-address", default=":8081", show_default=True, help="/healthz and /readyz; 0: none.")
+@click.option(
+    "--metrics-bind-address",
+    type=BindAddressType(),
+    default=":8080",
+    show_default=True,
+    help="Prometheus metrics; 0: none.",
+)
+@click.option(
+    "--health-probe-bind-address",
+    type=BindAddressType(),
+    default=":8081",
+    show_default=True,
+    help="/healthz and /readyz; 0: none.",
+)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )

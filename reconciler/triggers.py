@@ -83,6 +83,8 @@ def _trigger(state: State, seen: Seen, *, now_ms: int) -> e.Trigger | None:
         return "snapshot"
     if state.phase == Phase.IDLE and state.waiting is None:
         return "restored" if state.run else "snapshot"
+    if state.blocked is not None and seen.pins is not None and seen.obstacle is None:
+        return "restored"
     if state.phase == Phase.FAILED and state.retry_ms and now_ms >= state.retry_ms:
         return "retry"
     if state.phase == Phase.READY and seen.drifted:

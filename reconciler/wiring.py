@@ -27,6 +27,9 @@ from reconciler.adapters.hands import Tools
 from reconciler.adapters.kubernetes import KubernetesCluster, from_kubeconfig, in_cluster
 from reconciler.adapters.kubernetes.identity import ServiceAccountToken
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
+from reconciler.adapters.metrics import CONTENT_TYPE, MeasuredJournal, Metrics, Sight
+from reconciler.adapters.probes import Health, serving
+from reconciler.adapters.telling import Tellers
 from reconciler.compute.urlguard import Guard
 from reconciler.installation import Given, Installation, project
 from reconciler.loop.memory import Memory
@@ -52,17 +55,21 @@ async def running(settings: Settings, *, teller: Teller, stop: asyncio.Event) ->
             reason="start",
             software=f"stageset-controller {VERSION}",
         )
-        journal = GroupCommit(log)
-        stack.push_async_callback(journal.close)
+        commit = GroupCommit(log)
+        stack.push_async_callback(commit.close)
+        metrics = Metrics()
+        journal = MeasuredJournal(commit, registry=metrics.registry)
         cluster = await connected(settings)
         stack.push_async_callback(cluster.close)
         tool = await find_tool()
         fetcher = Fetcher(Guard.of(settings.allowed_artifact_hosts, flag=ARTIFACT_FLAG))
         stack.push_async_callback(fetcher.close)
+        clusters = Clusters(cluster, act_as=partial(_act_as, cluster, clock), jitter=_jitter, project=project)
+        builder = Builder(Kustomize(tool))
         tools = Tools(
-            clusters=Clusters(cluster, act_as=partial(_act_as, cluster, clock), jitter=_jitter, project=project),
+            clusters=clusters,
             fetcher=fetcher,
-            builder=Builder(Kustomize(tool)),
+            builder=builder,
             tool=tool.identity,
             journal=journal,
             clock=clock,
@@ -77,12 +84,29 @@ async def running(settings: Settings, *, teller: Teller, stop: asyncio.Event) ->
                 tools=tools,
                 settings=settings,
                 memory=memory,
-                teller=teller,
+                teller=Tellers(teller, metrics),
                 epoch=epoch,
                 dispossessed=dispossessed,
             )
         )
         stack.push_async_callback(installation.close)
+        controller = installation.controller
+        metrics.look_at(
+            Sight(
+                members=controller.members.values,
+                busy=lambda: sum(1 for _ in controller.busy()),
+                watches=clusters.watches,
+                builds=lambda: builder.builds,
+            )
+        )
+        health = Health(
+            healthy=partial(_healthy, journal, commit),
+            ready=lambda: "" if installation.ready else "not all StageSets have been seen yet",
+            metrics=metrics.render,
+            metrics_type=CONTENT_TYPE,
+        )
+        addresses = {"probes": settings.health_probe_bind_address, "metrics": settings.metrics_bind_address}
+        await stack.enter_async_context(serving(health, **addresses))
         installation.start()
         yield installation
 
@@ -107,6 +131,13 @@ def installation_key(path: Path) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return key
+
+
+async def _healthy(journal: MeasuredJournal, commit: GroupCommit) -> str:
+    """Why the ledger cannot be written; empty while it can. That this answers shows that the event loop turns."""
+    if not journal.problem:
+        await commit.call(commit.log.head)
+    return journal.problem
 
 
 def _act_as(cluster: KubernetesCluster, clock: SystemClock, namespace: str, name: str) -> KubernetesCluster:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from reconciler.adapters.watches import Watches
+from reconciler.adapters.watches import Watches, WatchReport
 from reconciler.ports.cluster import Cluster, Object, Scope
 
 #: An identity and its watches are let go after this many seconds without use.
@@ -52,6 +52,10 @@ class Clusters:
             cluster = self._act_as(namespace, service_account)
             hand = self._hands[key] = Hand(cluster, Watches(cluster, **self._options))
         return hand
+
+    def watches(self) -> list[WatchReport]:
+        """The watches of all identities that are open now."""
+        return [report for hand in (self.own, *list(self._hands.values())) for report in hand.watches.report()]
 
     async def let_go(self) -> None:
         """Close the watches of identities that were not used lately and have no subscriber."""

@@ -13,9 +13,20 @@ from typing import Any
 
 from ledger.envelope import Draft
 from ledger.events import Finished, RunBlocked, RunFailed, StageFailed, tag_of
-from reconciler.ports.members import Member
+from reconciler.ports.members import Member, Teller
 
 log = logging.getLogger("stageset")
+
+
+class Tellers:
+    """Tells several."""
+
+    def __init__(self, *tellers: Teller) -> None:
+        self._tellers = tellers
+
+    def recorded(self, member: Member, drafts: tuple[Draft, ...]) -> None:
+        for teller in self._tellers:
+            teller.recorded(member, drafts)
 
 
 class LogTeller:

@@ -146,14 +146,18 @@ async def built_in_defaults_are_filled(bench: Bench) -> None:
 
 async def quantities_are_canonical(bench: Bench) -> None:
     obj = template(bench)
-    limits = {"cpu": 0.5, "memory": "1024Mi"}
+    limits = {"cpu": 1.5, "memory": "2048Mi"}
     obj["spec"]["containers"][0]["resources"] = {"limits": limits, "requests": {"cpu": "1000m", "memory": "1.5Gi"}}
     made = await bench.cluster.create(deployment(bench, template=obj))
     assert made["spec"]["template"]["spec"]["containers"][0]["resources"] == {
-        "limits": {"cpu": "500m", "memory": "1Gi"},
+        "limits": {"cpu": "1500m", "memory": "2Gi"},
         "requests": {"cpu": "1", "memory": "1536Mi"},
     }
     assert made["status"] == {}
+    obj["spec"]["containers"][0]["resources"]["limits"] = {"cpu": "500m"}
+    error = await refused(Invalid, bench.cluster.create(deployment(bench, "b", template=obj)))
+    path = "spec.template.spec.containers[0].resources.requests"
+    assert f'{path}: Invalid value: "1": must be less than or equal to cpu limit of 500m' in error.message
 
 
 async def secret_string_data_is_encoded(bench: Bench) -> None:

@@ -60,8 +60,8 @@ def _name(kind: msgspec.inspect.Type) -> str:
 
 def golden() -> list[Stored]:
     """The records of the golden ledger."""
-    lines = GOLDEN.read_text(encoding="utf-8").splitlines() if GOLDEN.exists() else []
-    return [_stored(json.loads(line)) for line in lines]
+    text = GOLDEN.read_text(encoding="utf-8") if GOLDEN.exists() else ""
+    return [_stored(json.loads(line)) for line in text.split("\n") if line]
 
 
 def _stored(line: dict[str, Any]) -> Stored:
@@ -94,7 +94,8 @@ def grown(rows: list[Stored]) -> list[Stored]:
         has_blob=lambda _: True,
         stream_head=lambda _: Head(),
     )
-    for number, draft in enumerate(drafts([tag for tag in BY_TAG if tag not in known])):
+    missing = sorted((tag for tag in BY_TAG if tag not in known), key=lambda tag: (BY_TAG[tag].OP != "ledger", tag))
+    for number, draft in enumerate(drafts(missing)):
         stream = ("ledger", "shop/checkout/1", "shop/search/2")[0 if draft.event.OP == "ledger" else 1 + number % 2]
         staging.add(Batch(stream=stream, expected=staging.stream(stream).number, epoch=3, at=AT, drafts=(draft,)))
     return rows + staging.rows

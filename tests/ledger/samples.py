@@ -40,7 +40,7 @@ def _value(kind: msgspec.inspect.Type, name: str) -> Any:
             raise NotImplementedError(f"samples of {kind}")
 
 
-def drafts(tags: Iterator[str] | list[str]) -> Iterator[Draft]:
+def drafts(tags: list[str]) -> Iterator[Draft]:
     """A draft of each tag, with every field of the header set in one or another."""
     outcomes = sorted(OUTCOMES)
     for number, tag in enumerate(tags):
@@ -58,5 +58,6 @@ def drafts(tags: Iterator[str] | list[str]) -> Iterator[Draft]:
             idem=f"key-{number}",
             req=SHA,
             res=SHA if finished else "",
+            blobs=(SHA,) if finished else (),
             state=SHA,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from ledger.events import FetchIntended
 from reconciler.adapters.hands import apply, build, connect, fetch, prune, verify
 from reconciler.adapters.hands.tools import Tools, Wire
 from reconciler.api.types import StageSetSpec
@@ -22,6 +24,7 @@ class Performer:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._wires: dict[tuple[Target, str], Wire] = {}
+        self._fetching: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._operations: dict[str, Operation] = {
             "connect": self._connect,
             "fetch": self._fetch,
@@ -42,7 +45,17 @@ class Performer:
         return await connect.perform(self._tools, effect, target=target)
 
     async def _fetch(self, effect: Effect, target: Target, state: State) -> Answer:
-        return await fetch.perform(self._tools, effect)
+        """One download for all who want the same artifact from the same place at the same time."""
+        intent = effect.event
+        assert isinstance(intent, FetchIntended)
+        key = (intent.pin.url, intent.pin.digest)
+        flight = self._fetching.get(key)
+        if flight is None:
+            flight = asyncio.ensure_future(fetch.perform(self._tools, effect))
+            self._fetching[key] = flight
+            flight.add_done_callback(lambda _: self._fetching.pop(key, None))
+        # A run that is superseded leaves the others' download alone.
+        return await asyncio.shield(flight)
 
     async def _build(self, effect: Effect, target: Target, state: State) -> Answer:
         answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))

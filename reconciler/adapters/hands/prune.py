@@ -70,10 +70,8 @@ async def _terminated(cluster: Cluster, refs: list[Ref], *, owner: Owner) -> lis
 
 
 def _still_there(left: list[Ref], items: list[Item]) -> PruneFinished:
-    message = (
-        f"{some([ref_words(ref) for ref in left], items_max=5)}: still there: deleted, and kept by a finalizer or by what runs in "
-        "it; look at metadata.finalizers"
-    )
+    named = some([ref_words(ref) for ref in left], items_max=5)
+    message = f"deleted and still there, kept by finalizers or by what runs in them: {named}; look at their finalizers"
     return PruneFinished(reason="Terminating", message=message, retryable=True, objects=items)
 
 

@@ -44,8 +44,8 @@ class Kind(NamedTuple):
 
     @property
     def storage(self) -> tuple[str, str]:
-        """Where objects of the kind are kept: all versions of a group share a place."""
-        return (self.group, self.plural)
+        """Where objects of the kind are kept: all versions of a group share a place, and both faces of Events do."""
+        return ("" if self.group == "events.k8s.io" else self.group, self.plural)
 
     @property
     def has_status(self) -> bool:

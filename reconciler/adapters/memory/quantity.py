@@ -18,34 +18,40 @@ _POWERS = {suffix: power for power, suffix in _DECIMAL.items()}
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """The canonical form; what is no quantity is returned as it is, for validation to find."""
+    number = value(text)
+    if number is None or re.search(r"[eE][+-]?\d+$", text):
+        return text
+    if text.endswith("i") and number == number.to_integral_value() and abs(number) >= 1024:
+        return _binary(int(number))
+    return _decimal(number)
+
+
+@lru_cache(maxsize=4096)
+def value(text: str) -> Decimal | None:
+    """The number that a quantity stands for; None when it is no quantity."""
     found = _FORM.fullmatch(text)
     if not found:
-        return text
+        return None
     number, suffix = Decimal(found[1]), found[2] or ""
-    if suffix[:1] in ("e", "E") and len(suffix) > 1:
-        return text
     if suffix in _BINARY[1:]:
-        value = number * 1024 ** _BINARY.index(suffix)
-        if value == value.to_integral_value() and abs(value) >= 1024:
-            return _binary(int(value))
-        return _decimal(value)
-    return _decimal(number.scaleb(_POWERS[suffix]))
+        return number * 1024 ** _BINARY.index(suffix)
+    return number.scaleb(_POWERS[suffix] if suffix in _POWERS else int(suffix[1:]))
 
 
-def _binary(value: int) -> str:
+def _binary(number: int) -> str:
     power = 0
-    while value and value % 1024 == 0 and power < len(_BINARY) - 1:
-        value //= 1024
+    while number and number % 1024 == 0 and power < len(_BINARY) - 1:
+        number //= 1024
         power += 1
-    return f"{value}{_BINARY[power]}"
+    return f"{number}{_BINARY[power]}"
 
 
-def _decimal(value: Decimal) -> str:
-    if not value:
+def _decimal(number: Decimal) -> str:
+    if not number:
         return "0"
     for power in sorted(_DECIMAL, reverse=True):
-        scaled = value.scaleb(-power)
+        scaled = number.scaleb(-power)
         if scaled == scaled.to_integral_value():
             return f"{int(scaled)}{_DECIMAL[power]}"
     # Finer than the finest suffix is rounded up.
-    return f"{int(value.scaleb(9).to_integral_value(rounding='ROUND_CEILING'))}n"
+    return f"{int(number.scaleb(9).to_integral_value(rounding='ROUND_CEILING'))}n"

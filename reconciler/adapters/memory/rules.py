@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from reconciler.adapters.memory import selectors
+from reconciler.adapters.memory import quantity, selectors
 from reconciler.adapters.memory.status import Cause, forbidden, invalid, required
 from reconciler.adapters.memory.typed import same
 from reconciler.adapters.memory.validation import _encode
@@ -43,6 +43,15 @@ def _containers(spec: Any, path: str) -> Iterator[Cause]:
         seen.add(name)
         if not container.get("image"):
             yield required(f"{at}.image")
+        yield from _resources(container.get("resources") or {}, f"{at}.resources.requests")
+
+
+def _resources(resources: Object, path: str) -> Iterator[Cause]:
+    limits = resources.get("limits") or {}
+    for name, text in (resources.get("requests") or {}).items():
+        wanted, limit = quantity.value(text), quantity.value(limits.get(name, ""))
+        if wanted is not None and limit is not None and wanted > limit:
+            yield invalid(path, f'"{text}"', f"must be less than or equal to {name} limit of {limits[name]}")
 
 
 def _template(obj: Object) -> Iterator[Cause]:

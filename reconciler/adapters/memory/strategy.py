@@ -135,68 +135,6 @@ def _claim(world: World, obj: Object) -> Object:
     return {**obj, "metadata": {**meta, "finalizers": finalizers}, "status": {"phase": "Pending"}}
 
 
-_ON_CREATE.get(kind.kind) if kind.type_name else None
-    return special(world, created) if special else created
-
-
-def _namespace(world: World, obj: Object) -> Object:
-    meta = obj["metadata"]
-    labels = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
-    return {
-        **obj,
-        "metadata": {**meta, "labels": labels},
-        "spec": {"finalizers": ["kubernetes"]},
-        "status": {"phase": "Active"},
-    }
-
-
-def _service(world: World, obj: Object) -> Object:
-    spec = obj.get("spec") or {}
-    if spec.get("type") == "ExternalName":
-        return obj
-    address = spec.get("clusterIP") or _address(world)
-    spec = {
-        **spec, "clusterIP": address, "clusterIPs": spec.get("clusterIPs") or [address],
-        "ipFamilies": spec.get("ipFamilies") or ["IPv4"], "ipFamilyPolicy": spec.get("ipFamilyPolicy") or "SingleStack",
-    }  # fmt: skip
-    return {**obj, "spec": spec, "status": {"loadBalancer": {}}}
-
-
-def _address(world: World) -> str:
-    number = world.count() % 65_000 + 10
-    return f"10.96.{number // 250}.{number % 250 + 1}"
-
-
-def _job(world: World, obj: Object) -> Object:
-    spec = obj["spec"]
-    if spec.get("manualSelector"):
-        return obj
-    uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
-    own = {
-        "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
-        "controller-uid": uid, "job-name": name,
-    }  # fmt: skip
-    template = spec.get("template") or {}
-    template_meta = template.get("metadata") or {}
-    labels = {**(template_meta.get("labels") or {}), **own}
-    selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-    template = {**template, "metadata": {**template_meta, "labels": labels}}
-    meta = obj["metadata"]
-    return {
-        **obj,
-        "metadata": {**meta, "labels": meta.get("labels") or labels},
-        "spec": {**spec, "selector": selector, "template": template},
-    }
-
-
-def _pod(world: World, obj: Object) -> Object:
-    return {**obj, "status": {"phase": "Pending", "qosClass": "BestEffort"}}
-
-
-def _claim(world: World, obj: Object) -> Object:
-    return {**obj, "status": {"phase": "Pending"}}
-
-
 _ON_CREATE = {
     "Namespace": _namespace,
     "Service": _service,

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import events
+from ledger.envelope import (
+    HEADER_BYTES_MAX,
+    INTEGER_MAX,
+    Actor,
+    Draft,
+    Header,
+    Place,
+    Record,
+    Writer,
+    body_digest,
+    decode_body,
+    decode_header,
+    digest,
+    encode_header,
+    is_canonical,
+    seal,
+)
+from ledger.errors import HeaderTooLarge, NotCanonical, UnknownEvent
+from ledger.events import OPERATIONS, OUTCOMES
+from tests.ledger.making import AT, SHA, draft
+
+PLACE = Place("l" * 32, 2, SHA, "a", 1, "", Writer(epoch=1, replica="r"), AT)
+
+NUMBERS = st.integers(0, INTEGER_MAX)
+#: every character that has a place in a header
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f", min_codepoint=32), max_size=40)
+DIGESTS = st.just("") | st.binary(max_size=4).map(digest)
+HEADERS = st.builds(
+    Header,
+    actor=st.builds(Actor, kind=TEXTS, id=TEXTS, how=TEXTS),
+    at=st.sampled_from([AT, "1999-12-31T23:59:59.999Z", "2030-02-28T00:00:00.000Z"]),
+    attempt=NUMBERS,
+    blobs=st.lists(st.binary(max_size=4).map(digest), max_size=3).map(tuple),
+    body=DIGESTS,
+    gprev=DIGESTS,
+    idem=TEXTS,
+    intent=NUMBERS,
+    ledger=TEXTS,
+    op=st.sampled_from(sorted(OPERATIONS)),
+    outcome=st.sampled_from(["", *sorted(OUTCOMES)]),
+    prev=DIGESTS,
+    req=DIGESTS,
+    res=DIGESTS,
+    run=TEXTS,
+    seq=NUMBERS,
+    snapshot=DIGESTS,
+    stage=TEXTS,
+    state=DIGESTS,
+    stream=TEXTS,
+    type=TEXTS,
+    v=st.just(1),
+    ver=NUMBERS,
+    writer=st.builds(Writer, epoch=NUMBERS, replica=TEXTS),
+)
+
+
+@given(HEADERS)
+def test_headers_are_canonical(header: Header) -> None:
+    raw = encode_header(header)
+    # RFC 8785 for values without floats: sorted keys, no white space, only what must be is escaped.
+    assert raw == json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert decode_header(raw) == header
+    assert encode_header(decode_header(raw)) == raw
+    assert is_canonical(raw, header)
+
+
+@given(HEADERS)
+def test_nothing_is_written_that_says_nothing(header: Header) -> None:
+    written = json.loads(encode_header(header))
+    assert not [key for key, value in written.items() if value in ("", 0, [], None) and key not in REQUIRED]
+    assert set(written) >= REQUIRED
+
+
+REQUIRED = {field.name for field in msgspec.structs.fields(Header) if field.required}
+
+
+@given(HEADERS, st.data())
+def test_other_spellings_are_not_canonical(header: Header, data: st.DataObject) -> None:
+    raw = encode_header(header)
+    value = json.loads(raw)
+    spellings = [
+        json.dumps(value, sort_keys=True).encode(),
+        json.dumps(dict(reversed(value.items())), separators=(",", ":"), ensure_ascii=False).encode(),
+        raw + b"\n",
+        raw.replace(b'"at":', b'"at": ', 1),
+        raw.replace(b'"at":', b'"\\u0061t":', 1),
+        raw[:-1] + b',"v":1}',
+    ]
+    spelling = data.draw(st.sampled_from(spellings))
+    assert spelling != raw
+    assert not is_canonical(spelling, decode_header(spelling))
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_either_kept_or_refused(text: str) -> None:
+    allowed = all(ord(c) >= 32 and ord(c) != 127 and not 0xD800 <= ord(c) < 0xE000 for c in text)
+    try:
+        row = seal(draft(run=text), PLACE, salt=b"s" * 16)
+    except NotCanonical:
+        assert not allowed
+    else:
+        assert allowed
+        assert decode_header(row.header).run == text
+
+
+@pytest.mark.parametrize("text", ["\\", "\\n", "\\\\n", 'a"b', "\\u0000", "CORP\\tim", "/", "é\u2028\U0001f600\uffff"])
+def test_backslashes_and_quotes_are_no_control_characters(text: str) -> None:
+    assert decode_header(seal(draft(run=text), PLACE, salt=b"s").header).run == text
+
+
+@pytest.mark.parametrize("text", [*map(chr, range(32)), "\x7f", "\\\n", "\\\\\x00", '\\"\t', "a" * 9 + "\x1f"])
+def test_control_characters_are_refused(text: str) -> None:
+    with pytest.raises(NotCanonical, match=r"^run\.blocked cannot be recorded: only strings without control"):
+        seal(draft(run=text), PLACE, salt=b"s")
+
+
+def test_the_limits_are_exact() -> None:
+    empty = len(seal(draft(run="r"), PLACE, salt=b"s").header) - 1
+    fitting = seal(draft(run="r" * (HEADER_BYTES_MAX - empty)), PLACE, salt=b"s")
+    assert len(fitting.header) == HEADER_BYTES_MAX
+    with pytest.raises(HeaderTooLarge):
+        seal(draft(run="r" * (HEADER_BYTES_MAX - empty + 1)), PLACE, salt=b"s")
+    assert seal(draft(attempt=INTEGER_MAX), PLACE, salt=b"s")
+    with pytest.raises(NotCanonical, match="is not a whole number from 0 to 2"):
+        seal(draft(attempt=INTEGER_MAX + 1), PLACE, salt=b"s")
+
+
+def test_a_record_says_where_it_is() -> None:
+    row = seal(draft("x", run="run-1"), PLACE, salt=b"s" * 16)
+    assert json.loads(row.header) == {
+        "actor": {"kind": "controller"},
+        "at": AT,
+        "body": body_digest(b"s" * 16, row.body or b""),
+        "gprev": SHA,
+        "ledger": "l" * 32,
+        "op": "run",
+        "run": "run-1",
+        "seq": 2,
+        "stream": "a",
+        "type": "run.blocked",
+        "v": 1,
+        "ver": 1,
+        "writer": {"epoch": 1, "replica": "r"},
+    }
+    assert row.body == b'{"reason":"NotReady","message":"x","generation":1}'
+    assert (row.seq, row.salt) == (2, b"s" * 16)
+
+
+def test_an_event_without_fields_has_no_body() -> None:
+    row = seal(Draft(event=events.RunSucceeded()), PLACE, salt=b"s" * 16)
+    assert (row.body, row.salt) == (None, None)
+    header = decode_header(row.header)
+    assert header.body == ""
+    assert decode_body(header, None) == events.RunSucceeded()
+
+
+def test_an_erased_body_is_no_event() -> None:
+    header = decode_header(seal(draft(), PLACE, salt=b"s").header)
+    assert decode_body(header, None) is None
+    assert Record(header, None).event is None
+
+
+@given(st.binary(min_size=16, max_size=16), st.binary(max_size=60))
+def test_digests_are_commitments(salt: bytes, body: bytes) -> None:
+    assert digest(body) == "sha256:" + hashlib.sha256(body).hexdigest()
+    assert body_digest(salt, body) == "sha256:" + hashlib.sha256(b"body/1" + salt + body).hexdigest()
+    assert body_digest(salt, body) != digest(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(
+        st.characters(exclude_categories=["Cs"]), max_size=10
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=3),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), JSON, max_size=3))
+def test_bodies_hold_any_json(value: dict[str, Any]) -> None:
+    event = events.VerifyFinished(evidence=value)
+    row = seal(Draft(event=event), PLACE, salt=b"s")
+    assert decode_body(decode_header(row.header), row.body) == event
+    if row.body is not None:
+        assert json.loads(row.body) == ({"evidence": value} if value else {})
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"null", b"\xff", b'{"v":1}', b"x" * 99])
+def test_what_is_no_header(raw: bytes) -> None:
+    with pytest.raises(UnknownEvent, match="^header: "):
+        decode_header(raw)
+
+
+def test_unknown_header_fields_are_errors() -> None:
+    raw = seal(draft(), PLACE, salt=b"s").header
+    with pytest.raises(UnknownEvent, match="unknown field `zone`"):
+        decode_header(raw[:-1] + b',"zone":"x"}')
