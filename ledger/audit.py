@@ -132,7 +132,7 @@ class _Auditor:
         if following is None or seq >= self._head.number:
             self._end(seen, following)
             return
-        if following.stored.seq == seq + 1 and _gprev(following) == seen.mark:
+        if following.stored.seq == seq + 1 and _follows(following, seen.mark):
             return
         if following.stored.seq != seq + 1:
             # The row after it is gone: nothing there can confirm this one, only its own stream's next record can.
@@ -179,7 +179,7 @@ class _Auditor:
         if seq == self._head.number:
             return seen.mark == self._head.hash
         following = next(iter(self._reader.read(Selection(after=seq, until=seq + 1))), None)
-        return following is not None and _gprev(_see(following)) == seen.mark
+        return following is not None and _follows(_see(following), seen.mark)
 
     def _misplaced(self, seen: _Seen) -> Broken:
         """Name what is wrong with a record that is not the one written at its position."""
@@ -282,5 +282,8 @@ def _see(stored: Stored) -> _Seen:
         return _Seen(stored, mark, None, error.why)
 
 
-def _gprev(seen: _Seen) -> str:
-    return seen.header.gprev if seen.header is not None else ""
+def _follows(seen: _Seen, mark: str) -> bool:
+    """Whether a record names a hash as the one before it, even when it is of a kind that this version cannot read."""
+    if seen.header is not None:
+        return seen.header.gprev == mark
+    return f'"gprev":"{mark}"'.encode() in seen.stored.header

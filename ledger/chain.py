@@ -52,6 +52,22 @@ class Chain:
         except UnknownEvent as error:
             raise Broken("UNREADABLE", seq, error.why) from error
         before = self.streams.get(header.stream, START)
+        if (
+            header.gprev != self.head.hash
+            or header.seq != seq
+            or header.ver != before.number + 1
+            or header.prev != before.hash
+            or header.ledger != self.ledger
+        ):
+            self._look_closer(header, before, seq=seq)
+        check_body(stored, header)
+        mark = digest(stored.header)
+        self.head = Head(seq, mark)
+        self.streams[header.stream] = Head(header.ver, mark)
+        return header
+
+    def _look_closer(self, header: Header, before: Head, *, seq: int) -> None:
+        """Raise what does not fit. Only the first record may name a ledger that was not known."""
         if header.gprev != self.head.hash:
             raise Broken("ALTERED", seq, "its header does not follow the one before it in the ledger")
         if header.seq != seq:
@@ -64,11 +80,6 @@ class Chain:
             if self.ledger:
                 raise Broken("ALTERED", seq, f"it belongs to ledger {header.ledger}")
             self.ledger = header.ledger
-        check_body(stored, header)
-        mark = digest(stored.header)
-        self.head = Head(seq, mark)
-        self.streams[header.stream] = Head(header.ver, mark)
-        return header
 
 
 def check_body(stored: Stored, header: Header) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain as concat
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from ledger.blobs import BLOB_BYTES_MAX, Packer, unpack
 from ledger.errors import BlobMissing, Unavailable
@@ -44,6 +43,9 @@ class SqliteBlobs:
         return packer.digest
 
     def _put_large(self, packer: Packer, start: bytes, pieces: Iterator[bytes]) -> None:
+        # Imported where a large blob is written: it would cost every command line a tenth of its start.
+        from tempfile import NamedTemporaryFile
+
         with explained(self.folder):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             spool = NamedTemporaryFile(dir=self.folder, prefix="tmp-", delete=False)  # noqa: SIM115 (closed below)

@@ -188,7 +188,7 @@ def _translated(error: sqlite3.Error, path: str) -> LedgerError:
         case sqlite3.SQLITE_CORRUPT:
             return Damaged(path, str(error))
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return Unavailable(f"{path}: cannot be opened: {error}")
+            return Unavailable(f"{path}: cannot be opened ({error}): check that it is there and its permissions")
         case _:
             return Unavailable(f"{path}: {error}")
 
@@ -237,7 +237,12 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
         # alone is the whole truth and may be read as immutable.
         wal = path.with_name(path.name + "-wal")
         unreadable = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-        if not unreadable or (wal.exists() and wal.stat().st_size):
+        if not unreadable or not os.access(path, os.R_OK):
             raise
+        if wal.exists() and wal.stat().st_size:
+            raise Unavailable(
+                f"{path}: its newest records are in {wal.name}, which cannot be read where nothing can be written: "
+                "copy both files to a folder of your own and read them there"
+            ) from error
         connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return connection

@@ -46,8 +46,7 @@ class SqliteReader:
         with self._file.reader() as connection:
             cursor = connection.execute(f"SELECT {COLUMNS} FROM record{tests} ORDER BY seq", values)  # noqa: S608 (only constants are pasted)
             while rows := cursor.fetchmany(_FETCH_ROWS):
-                for row in rows:
-                    yield Stored._make(row)
+                yield from map(Stored._make, rows)
 
     def head(self) -> Head:
         row = self._file.one("SELECT seq, hash FROM head WHERE id = 0")

@@ -148,7 +148,8 @@ def _transfer(state: State, run: Run) -> Draft | None:
         taken = [
             owned
             for key, owned in other.owned.items()
-            if other.name != run.stage and key in mine and mine[key].uid and owned.uid in {"", mine[key].uid}
+            # Whatever UID the other one remembers: there is one object of that name, and it has just been applied.
+            if other.name != run.stage and key in mine and mine[key].uid
         ]
         if taken:
             return _draft(state, e.StageTransferred(source=other.name, objects=_items(taken)))

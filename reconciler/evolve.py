@@ -65,7 +65,7 @@ def _begin(state: State, opened: Any, *, run: str, at_ms: int) -> State:
         state.run is not None
         and state.run.snapshot == snapshot
         and state.run.generation == opened.generation
-        and opened.trigger not in {"request", "deletion"}
+        and opened.trigger != "request"
     )
     begun = Run(
         id=run,
@@ -86,7 +86,7 @@ def _begin(state: State, opened: Any, *, run: str, at_ms: int) -> State:
         # A retry still shows why the last try failed, until it has its own outcome.
         failure=state.failure if same else None,
         failures=state.failures if same else 0,
-        since_ms=at_ms,
+        since_ms=state.since_ms if same and state.failure is not None else at_ms,
         retry_ms=0,
         blocked=None,
         stages=_placed(state.stages, plans),
@@ -130,7 +130,8 @@ def _placed(stages: dict[str, StageState], plans: tuple[StagePlan, ...]) -> dict
 def _run_blocked(state: State, entry: Entry) -> State:
     event = entry.event
     assert isinstance(event, e.RunBlocked)
-    blocked = Blocked(reason=event.reason, message=event.message, generation=event.generation, since_ms=entry.at_ms)
+    since_ms = state.blocked.since_ms if state.blocked is not None else entry.at_ms
+    blocked = Blocked(reason=event.reason, message=event.message, generation=event.generation, since_ms=since_ms)
     return replace(state, blocked=blocked, requested_at=event.requested_at or state.requested_at)
 
 
@@ -150,7 +151,13 @@ def _run_succeeded(state: State, entry: Entry) -> State:
 
 
 def _run_failed(state: State, entry: Entry) -> State:
-    return replace(state, phase=moved(state.phase, "run.failed"), run=_ended(_run(state)), failures=state.failures + 1)
+    return replace(
+        state,
+        phase=moved(state.phase, "run.failed"),
+        run=_ended(_run(state)),
+        failures=state.failures + 1,
+        since_ms=state.since_ms if state.failures else entry.at_ms,
+    )
 
 
 def _run_superseded(state: State, entry: Entry) -> State:
@@ -184,11 +191,11 @@ def _suspended(state: State, entry: Entry) -> State:
 
 
 def _resumed(state: State, entry: Entry) -> State:
-    return replace(state, suspended=False, blocked=None)
+    return replace(state, suspended=False, blocked=None, since_ms=entry.at_ms)
 
 
 def _released(state: State, entry: Entry) -> State:
-    return replace(state, phase=moved(state.phase, "stageset.released"))
+    return replace(state, phase=moved(state.phase, "stageset.released"), run=_ended(_run(state)))
 
 
 # ── stages ───────────────────────────────────────────────────────────────────────────────────────────────────────

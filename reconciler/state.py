@@ -162,7 +162,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     suspended: bool = False
     #: last `reconcile.fluxcd.io/requestedAt` that a run answered
     requested_at: str = ""
-    #: when the phase last came to rest, or the run at work was opened
+    #: when what people are shown last changed: a run was opened, succeeded, or failed for the first time
     since_ms: int = 0
     #: revisions by source that the last fully successful run brought
     applied: dict[str, str] = {}

@@ -54,8 +54,8 @@ def next_fact(state: State, seen: Seen, *, now_ms: int) -> e.Event | None:
     if trigger is None:
         return None
     pins = seen.pins
-    if pins is None and trigger == "retry" and state.run is not None:
-        # The artifacts of the failed run are kept: it is tried again whatever their sources say by now.
+    if pins is None and trigger in {"retry", "drift"} and state.run is not None:
+        # The artifacts of the last run are kept: it is tried again whatever their sources say by now.
         pins = tuple(plan.pin for plan in state.run.plans)
     if pins is None and seen.obstacle is None:
         # Not known yet: the sources have not been looked at.
@@ -83,7 +83,7 @@ def _trigger(state: State, seen: Seen, *, now_ms: int) -> e.Trigger | None:
         return "snapshot"
     if state.phase == Phase.IDLE and state.waiting is None:
         return "restored" if state.run else "snapshot"
-    if state.blocked is not None and seen.pins is not None and seen.obstacle is None:
+    if state.blocked is not None and state.waiting is None and seen.pins is not None and seen.obstacle is None:
         return "restored"
     if state.phase == Phase.FAILED and state.retry_ms and now_ms >= state.retry_ms:
         return "retry"

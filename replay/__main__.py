@@ -23,6 +23,10 @@ root = Root(
             "ledger.cli.browse:group",
             "Look into a ledger, beside a running controller and without disturbing it.",
         ),
+        "sandbox": (
+            "reconciler.cli.sandbox:sandbox",
+            "Serve a small Kubernetes API in memory, for kubectl and a controller.",
+        ),
     },
 )
 click.version_option(package_name="stageset-controller")(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -30,16 +31,16 @@ class _Real:
 
     async def account(self, name: str) -> Cluster:
         meta = {"name": name, "namespace": self.namespace}
-        try:
+        with contextlib.suppress(AlreadyExists):
             await self.cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-        except AlreadyExists:
-            pass
         tokens = ServiceAccountToken(self.cluster, self.namespace, name, now=lambda: 0.0)
         return self.cluster.as_service_account(tokens, name=name)
 
     def behaviour(self, *, outcome: str = "ready", exit_code: int = 1) -> dict[str, str]:
         words = {"never": "never-ready", "fail": "fail"}
-        return {"kwok.test/exit-code": str(exit_code)} | ({"kwok.test/behaviour": words[outcome]} if outcome in words else {})
+        return {"kwok.test/exit-code": str(exit_code)} | (
+            {"kwok.test/behaviour": words[outcome]} if outcome in words else {}
+        )
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+import pytest
+
 from reconciler.errors import ClusterError, NotFound
 from reconciler.ports.cluster import Cluster, Object, Ref
 
@@ -55,12 +57,11 @@ async def gone(bench: Bench, ref: Ref) -> None:
 
 async def refused(kind: type[ClusterError], attempt: Awaitable[Any]) -> ClusterError:
     """The error that an attempt must fail with."""
-    try:
-        answer = await attempt
-    except ClusterError as error:
-        assert type(error) is kind, f"{type(error).__name__} instead of {kind.__name__}: {error.message}"
-        return error
-    raise AssertionError(f"{kind.__name__} expected, but it was done: {answer}")
+    with pytest.raises(ClusterError) as caught:
+        await attempt
+    error = caught.value
+    assert type(error) is kind, f"{type(error).__name__} instead of {kind.__name__}: {error.message}"
+    return error
 
 
 def config(bench: Bench, name: str, data: dict[str, str] | None = None, **metadata: Any) -> Object:

@@ -39,7 +39,11 @@ async def _grant(bench: Bench, account: str, *rules: Object) -> None:
     await bench.cluster.create(_role(bench, "granted", *rules))
     await bench.cluster.create(_binding(bench, "granted", account))
     view = await bench.account(account)
-    kind = {"configmaps": ("v1", "ConfigMap"), "deployments": ("apps/v1", "Deployment"), "roles": (f"{RBAC}/v1", "Role")}
+    kind = {
+        "configmaps": ("v1", "ConfigMap"),
+        "deployments": ("apps/v1", "Deployment"),
+        "roles": (f"{RBAC}/v1", "Role"),
+    }
     version, name = kind[rules[0]["resources"][0]]
     ref = Ref(version, name, bench.namespace, (rules[0].get("resourceNames") or [""])[0])
     await eventually(bench, lambda: view.allowed(rules[0]["verbs"][0], ref), bool)
@@ -55,11 +59,14 @@ async def nobody_may_without_a_grant(bench: Bench) -> None:
     )
     error = await refused(Forbidden, view.apply(deployment(bench), manager="m"))
     assert error.message == (
-        f'deployments.apps "web" is forbidden: User "{user}" cannot patch resource "deployments" in API group "apps" in '
-        f'the namespace "{bench.namespace}"'
+        f'deployments.apps "web" is forbidden: User "{user}" cannot patch resource "deployments" in API group "apps" '
+        f'in the namespace "{bench.namespace}"'
     )
     error = await refused(Forbidden, view.list(Scope("v1", "Node")))
-    assert error.message == f'nodes is forbidden: User "{user}" cannot list resource "nodes" in API group "" at the cluster scope'
+    assert (
+        error.message
+        == f'nodes is forbidden: User "{user}" cannot list resource "nodes" in API group "" at the cluster scope'
+    )
     assert error.status["reason"] == "Forbidden"
 
 

@@ -27,11 +27,13 @@ def _schema() -> Object:
             "items": {"type": "array", "minItems": 1, "items": item, "x-kubernetes-list-type": "map",
                       "x-kubernetes-list-map-keys": ["name"]},
             "tags": {"type": "array", "items": {"type": "string"}},
-            "fixed": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "fixed is immutable"}]},
+            "fixed": {"type": "string", "x-kubernetes-validations": [
+                {"rule": "self == oldSelf", "message": "fixed is immutable"}]},
             "pair": {
                 "type": "object",
                 "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-                "x-kubernetes-validations": [{"rule": "has(self.a) != has(self.b)", "message": "exactly one of a and b"}],
+                "x-kubernetes-validations": [
+                    {"rule": "has(self.a) != has(self.b)", "message": "exactly one of a and b"}],
             },
             "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
         },
@@ -84,7 +86,9 @@ def _crd_ref(bench: Bench) -> Ref:
 
 async def _install(bench: Bench) -> None:
     await bench.cluster.apply(_crd(bench), manager="one")
-    await eventually(bench, lambda: bench.cluster.get(_crd_ref(bench)), lambda obj: condition(obj, "Established") == "True")
+    await eventually(
+        bench, lambda: bench.cluster.get(_crd_ref(bench)), lambda obj: condition(obj, "Established") == "True"
+    )
 
     async def served() -> Resource | None:
         try:
@@ -129,8 +133,8 @@ async def values_are_validated(bench: Bench) -> None:
     obj["spec"] = {}
     error = await refused(Invalid, bench.cluster.create(obj))
     unchecked = (
-        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the "
-        "existing errors to complete validation"
+        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct "
+        "the existing errors to complete validation"
     )
     assert error.message == f"{name}[spec.items: Required value, {unchecked}]"
     assert error.causes[0] == {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.items"}
@@ -162,7 +166,9 @@ async def status_is_apart(bench: Bench) -> None:
     await _install(bench)
     made = await bench.cluster.create({**_widget(bench), "status": {"phase": "Early"}})
     assert "status" not in made
-    done = await bench.cluster.replace({**made, "status": {"phase": "Done"}, "spec": {"items": [{"name": "b"}]}}, subresource="status")
+    done = await bench.cluster.replace(
+        {**made, "status": {"phase": "Done"}, "spec": {"items": [{"name": "b"}]}}, subresource="status"
+    )
     assert done["status"] == {"phase": "Done"}
     assert done["spec"]["items"][0]["name"] == "a"
     assert done["metadata"]["generation"] == 1
@@ -197,7 +203,9 @@ async def apply_owns_fields_of_custom_resources(bench: Bench) -> None:
     made = await bench.cluster.apply(_widget(bench), manager="one")
     assert "tags" not in made["spec"]
     assert "open" not in made["spec"]
-    error = await refused(Conflict, bench.cluster.apply(_widget(bench, items=[{"name": "b", "mode": "Fast"}]), manager="one", force=False))
+    error = await refused(
+        Conflict, bench.cluster.apply(_widget(bench, items=[{"name": "b", "mode": "Fast"}]), manager="one", force=False)
+    )
     assert error.causes[0]["field"] == '.spec.items[name="b"].mode'
     again = await bench.cluster.apply(_widget(bench), manager="one")
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]

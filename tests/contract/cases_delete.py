@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.errors import AlreadyExists, ClusterError, Conflict, Forbidden, Invalid, NotFound
+from reconciler.errors import AlreadyExists, Conflict, Forbidden, Invalid, NoSuchKind, NotFound
 from reconciler.ports.cluster import Object, Ref, Scope
 from tests.contract.bench import Bench, config, config_ref, deployment, deployment_ref, eventually, gone, refused
 
@@ -133,7 +133,11 @@ async def claims_are_protected_while_used(bench: Bench) -> None:
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": "c", "namespace": bench.namespace},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "none"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "none",
+        },
     }
     pod = {
         "apiVersion": "v1",
@@ -179,7 +183,4 @@ async def namespaces_take_everything_along(bench: Bench) -> None:
 
 
 async def deletion_of_an_unknown_kind(bench: Bench) -> None:
-    try:
-        await bench.cluster.delete(Ref("nope.example/v1", "Nope", bench.namespace, "x"))
-    except ClusterError as error:
-        assert error.code == 404
+    await refused(NoSuchKind, bench.cluster.delete(Ref("nope.example/v1", "Nope", bench.namespace, "x")))

@@ -128,7 +128,11 @@ async def built_in_defaults_are_filled(bench: Bench) -> None:
     assert (spec["replicas"], spec["progressDeadlineSeconds"], spec["revisionHistoryLimit"]) == (1, 600, 10)
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
     pod = spec["template"]["spec"]
-    assert (pod["restartPolicy"], pod["dnsPolicy"], pod["terminationGracePeriodSeconds"]) == ("Always", "ClusterFirst", 30)
+    assert (pod["restartPolicy"], pod["dnsPolicy"], pod["terminationGracePeriodSeconds"]) == (
+        "Always",
+        "ClusterFirst",
+        30,
+    )
     container = pod["containers"][0]
     assert (container["imagePullPolicy"], container["resources"]) == ("IfNotPresent", {})
     service = await bench.cluster.create(
@@ -179,13 +183,19 @@ async def job_gets_its_selector_and_labels(bench: Bench) -> None:
     assert made["spec"]["selector"]["matchLabels"] == {"batch.kubernetes.io/controller-uid": uid}
     labels = made["spec"]["template"]["metadata"]["labels"]
     assert labels["batch.kubernetes.io/job-name"] == labels["job-name"] == "once"
-    assert (made["spec"]["completions"], made["spec"]["parallelism"], made["spec"]["completionMode"]) == (1, 1, "NonIndexed")
+    assert (made["spec"]["completions"], made["spec"]["parallelism"], made["spec"]["completionMode"]) == (
+        1,
+        1,
+        "NonIndexed",
+    )
 
 
 async def workloads_are_validated(bench: Bench) -> None:
     wrong = deployment(bench, selector={"matchLabels": {"app": "other"}})
     error = await refused(Invalid, bench.cluster.create(wrong))
-    assert error.message.startswith('Deployment.apps "web" is invalid: spec.template.metadata.labels: Invalid value: {"app":"web"}')
+    assert error.message.startswith(
+        'Deployment.apps "web" is invalid: spec.template.metadata.labels: Invalid value: {"app":"web"}'
+    )
     assert "`selector` does not match template `labels`" in error.message
     empty = template(bench)
     empty["spec"] = {"containers": []}
@@ -258,7 +268,11 @@ async def immutable_stateful_sets_claims_and_role_refs(bench: Bench) -> None:
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": {"name": "c", "namespace": bench.namespace},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "none"},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "storageClassName": "none",
+            },
         }
     )
     change = {"spec": {"accessModes": ["ReadOnlyMany"]}}
@@ -306,7 +320,9 @@ async def strategic_patch_merges_lists_by_key(bench: Bench) -> None:
     await bench.cluster.create(deployment(bench))
     ref = deployment_ref(bench)
     side = {"name": "side", "image": "example.test/side:1"}
-    patch = {"spec": {"template": {"spec": {"containers": [side, {"name": "web", "env": [{"name": "A", "value": "1"}]}]}}}}
+    patch = {
+        "spec": {"template": {"spec": {"containers": [side, {"name": "web", "env": [{"name": "A", "value": "1"}]}]}}}
+    }
     made = await bench.cluster.patch(ref, patch, type="strategic")
     found = {item["name"]: item for item in made["spec"]["template"]["spec"]["containers"]}
     assert found["side"]["image"] == "example.test/side:1"
@@ -363,7 +379,13 @@ async def events_are_found_by_their_object(bench: Bench) -> None:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "e", "namespace": bench.namespace},
-        "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "namespace": bench.namespace, "uid": uid},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "name": "a",
+            "namespace": bench.namespace,
+            "uid": uid,
+        },
         "reason": "Tested",
         "message": "hello",
         "type": "Normal",

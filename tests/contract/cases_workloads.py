@@ -35,7 +35,10 @@ async def new_templates_roll_out(bench: Bench) -> None:
     ref = deployment_ref(bench)
     done = lambda obj: (  # noqa: E731 - a predicate, twice used
         obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
-        and obj["status"].get("updatedReplicas") == obj["status"].get("availableReplicas") == obj["status"].get("replicas") == 1
+        and obj["status"].get("updatedReplicas")
+        == obj["status"].get("availableReplicas")
+        == obj["status"].get("replicas")
+        == 1
     )
     await eventually(bench, lambda: bench.cluster.get(ref), done)
     changed = deployment(bench)
@@ -83,7 +86,10 @@ async def jobs_fail_with_their_exit_code(bench: Bench) -> None:
     await bench.cluster.create(job(bench, outcome="fail", exit_code=7))
     found = await _finished(bench)
     failed = next(item for item in found["status"]["conditions"] if item["type"] == "Failed")
-    assert (failed["reason"], failed["message"]) == ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    assert (failed["reason"], failed["message"]) == (
+        "BackoffLimitExceeded",
+        "Job has reached the specified backoff limit",
+    )
     assert found["status"]["failed"] == 1
     pods = (await bench.cluster.list(Scope("v1", "Pod", bench.namespace, "job-name=once"))).items
     state = pods[0]["status"]["containerStatuses"][0]["state"]["terminated"]
@@ -94,7 +100,10 @@ async def jobs_run_out_of_time(bench: Bench) -> None:
     await bench.cluster.create(job(bench, outcome="never", activeDeadlineSeconds=1))
     found = await _finished(bench)
     failed = next(item for item in found["status"]["conditions"] if item["type"] == "Failed")
-    assert (failed["reason"], failed["message"]) == ("DeadlineExceeded", "Job was active longer than specified deadline")
+    assert (failed["reason"], failed["message"]) == (
+        "DeadlineExceeded",
+        "Job was active longer than specified deadline",
+    )
 
 
 async def suspended_jobs_wait(bench: Bench) -> None:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.contract import cases_access, cases_apply, cases_crd, cases_delete, cases_objects, cases_watch, cases_workloads
+from tests.contract import (
+    cases_access,
+    cases_apply,
+    cases_crd,
+    cases_delete,
+    cases_objects,
+    cases_watch,
+    cases_workloads,
+)
 from tests.contract.bench import Bench
 
 Case = Callable[[Bench], Awaitable[None]]

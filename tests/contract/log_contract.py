@@ -5,10 +5,10 @@ Each refusal is held against a copy of everything that was there before: a refus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from threading import Barrier, Thread
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -30,48 +30,10 @@ from ledger.errors import (
 )
 from ledger.log import DRAFTS_MAX, HOUSEKEEPING, Appended, EventLog, Selection
 from ledger.upcast import decode
+from tests.contract.log_cases import NOT_CANONICAL, UNREADABLE_BODIES, matches, noise, together
 from tests.ledger.making import AT, LATER, SHA, append, bare, batch, content, draft, erase
 
 OPERATOR = Actor(kind="user", id="CORP\\jane", how="annotation")
-
-NOT_CANONICAL: dict[str, dict[str, Any]] = {
-    "float": {"attempt": 1.0},
-    "true": {"attempt": True},
-    "negative": {"attempt": -1},
-    "null": {"stage": None},
-    "number for text": {"stage": 3},
-    "too many digits": {"intent": INTEGER_MAX + 1},
-    "more than 64 bits": {"intent": 2**70},
-    "NUL": {"run": "a\x00b"},
-    "line end": {"stage": "a\nb"},
-    "escape character": {"idem": "\x1b[31m"},
-    "backslash and line end": {"idem": "\\\\\n"},
-    "DEL": {"idem": "\x7f"},
-    "lone surrogate": {"run": "\ud800"},
-    "lone surrogate in the actor": {"actor": Actor(kind="user", id="\udfff")},
-    "control character in the actor": {"actor": Actor(kind="\t")},
-    "short digest": {"req": "sha256:abc"},
-    "capital digest": {"res": "sha256:" + "A" * 64},
-    "long digest": {"state": SHA + "a"},
-    "digest with line end": {"state": SHA + "\n"},
-    "other digest": {"snapshot": "sha512:" + "a" * 64},
-    "unknown outcome": {"outcome": "splendid"},
-    "list of numbers": {"blobs": (1,)},
-}
-
-UNREADABLE_BODIES: dict[str, events.Event] = {
-    "lone surrogate": events.RunSuperseded(reason="\ud800"),
-    "not a number": events.RunOpened(
-        trigger="spec", generation=1, spec={"a": [float("nan")]}, pins=[], policy={"b": {"c": float("inf")}}
-    ),
-    "infinite": events.VerifyFinished(evidence={"seconds": float("-inf")}),
-    "an object": events.VerifyFinished(evidence={"what": object()}),
-    "more digits than a number may have": events.VerifyFinished(evidence={"count": 10**9_999}),
-    "keys that are no text": events.VerifyFinished(evidence={(1, 2): 1}),  # type: ignore[dict-item]
-    "text for a number": events.ApplyIntended(manifests=SHA, objects="3"),  # type: ignore[arg-type]
-    "unknown literal": events.RunOpened(trigger="mood", generation=1, spec={}, pins=[], policy={}),  # type: ignore[arg-type]
-    "nothing for text": events.RunSuperseded(reason=None),  # type: ignore[arg-type]
-}
 
 
 @contextmanager
@@ -332,7 +294,7 @@ class LogContract:
     )
     def test_selections(self, mixed: EventLog, selection: Selection) -> None:
         everything = list(mixed.read())
-        naive = [row for row in everything if _matches(decode_header(row.header), selection)]
+        naive = [row for row in everything if matches(decode_header(row.header), selection)]
         assert list(mixed.read(selection)) == naive
 
     def test_reading_is_lazy(self, mixed: EventLog) -> None:
@@ -408,7 +370,7 @@ class LogContract:
 
     @pytest.mark.parametrize("size_bytes", [0, 1, 10_000, 300_000])
     def test_blobs(self, log: EventLog, size_bytes: int) -> None:
-        data = _noise(size_bytes)
+        data = noise(size_bytes)
         name = log.blobs.put(data)
         assert name == digest(data)
         assert log.blobs.put(data[start : start + 999] for start in range(0, size_bytes, 999)) == name
@@ -428,7 +390,7 @@ class LogContract:
 
     @pytest.mark.parametrize("size_bytes", [10, 200_000])
     def test_blobs_have_limits_both_ways(self, log: EventLog, size_bytes: int) -> None:
-        data = _noise(size_bytes)
+        data = noise(size_bytes)
         with unchanged(log), pytest.raises(BlobTooLarge, match="nothing was stored"):
             log.blobs.put((data[:5], data[5:]), limit_bytes=size_bytes - 1)
         name = log.blobs.put(data, limit_bytes=size_bytes)
@@ -438,7 +400,7 @@ class LogContract:
 
     def test_a_failing_source_stores_nothing(self, log: EventLog) -> None:
         def chunks() -> Iterator[bytes]:
-            yield _noise(200_000)
+            yield noise(200_000)
             raise ConnectionError
 
         with unchanged(log), pytest.raises(ConnectionError):
@@ -460,7 +422,7 @@ class LogContract:
                     continue
                 acknowledged[number].append((stream, result.first_version, result.stream, text))
 
-        _together(work, 4)
+        together(work, 4)
         decoded = [decode(row) for row in log.read()][1:]
         found = {(h.stream, h.ver): event.message for h, event in decoded if isinstance(event, events.RunBlocked)}
         told = [answer for answers in acknowledged for answer in answers]
@@ -472,7 +434,7 @@ class LogContract:
 
     def test_threads_race_for_epochs(self, log: EventLog) -> None:
         opened: list[int] = []
-        _together(lambda _: opened.append(log.open_epoch(actor=OPERATOR, at=AT, reason="race")), 8)
+        together(lambda _: opened.append(log.open_epoch(actor=OPERATOR, at=AT, reason="race")), 8)
         assert sorted(opened) == list(range(1, 9))
         assert log.epoch == 8
         assert audit(log).valid
@@ -487,7 +449,7 @@ class LogContract:
                     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
                     assert all(digest(a.header) == decode_header(b.header).gprev for a, b in pairwise(rows))
 
-        _together(work, 4)
+        together(work, 4)
         assert log.head().number == 51
         assert audit(log).valid
 
@@ -497,43 +459,3 @@ class LogContract:
         with pytest.raises(AppendRefused):
             append(log, "a", expected=5)
         assert Head(0, "") == START
-
-
-def _matches(header: Any, selection: Selection) -> bool:
-    wanted = [
-        (selection.stream, header.stream == selection.stream),
-        (selection.stream_prefix, header.stream[: len(selection.stream_prefix)] == selection.stream_prefix),
-        (selection.run, header.run == selection.run),
-        (selection.snapshot, header.snapshot == selection.snapshot),
-        (selection.stage, header.stage == selection.stage),
-        (selection.outcome, header.outcome == selection.outcome),
-        (selection.types, header.type in selection.types),
-        (selection.until, header.seq <= selection.until),
-        (selection.since, header.at >= selection.since),
-        (selection.before, header.at < selection.before),
-    ]
-    return header.seq > selection.after and all(fits for asked, fits in wanted if asked)
-
-
-def _noise(size_bytes: int) -> bytes:
-    import random
-
-    return random.Random(size_bytes).randbytes(size_bytes)
-
-
-def _together(work: Callable[[int], object], count: int) -> None:
-    """Run it in threads; what one of them raises fails the test."""
-    raised: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert raised == []

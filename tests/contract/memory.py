@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.policy import PREFIX
 from reconciler.errors import AlreadyExists
@@ -41,10 +43,8 @@ class MemoryBench:
     async def make_account(self, name: str) -> None:
         """Makes a ServiceAccount, unless it is there."""
         meta = {"name": name, "namespace": self.namespace}
-        try:
+        with contextlib.suppress(AlreadyExists):
             await self.memory.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-        except AlreadyExists:
-            pass
 
     async def account(self, name: str) -> Cluster:
         raise NotImplementedError

@@ -1,168 +1,229 @@
-"""A small plausible release, written through the public API: three stages, the second fails at verify.
+"""The acts: a release, a broken one, one that survives a kill, and what the ledger says of them all.
 
-Not the controller: nothing is rolled out. The same story every time, with a clock and chance of its own.
+Not the programs' handling and not the data. Each act checks what it shows: a demo that only looks right is worth nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+import os
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ledger import events, instant
-from ledger.envelope import Actor, Draft
-from ledger.events import Event, Item, Pin
-from ledger.log import Batch
-from ledger.sqlite_log import SqliteLog
+from tests.demo import programs, release
+from tests.demo.programs import Program
+from tests.demo.terminal import DemoFailed, Terminal
+from tests.demo.world import World
 
-STREAM = "shop/checkout/5f0c2b1e-8d41-4c6b-9a57-0f4f7a1d2c3b"
-NEIGHBOUR = "shop/search/0d9a7c52-6b1f-4a86-8f0e-3c1d2b4a5e6f"
-STAGES = ("database", "backend", "frontend")
-START = "2030-01-31T12:00:00.000Z"
-_REGISTRY = "http://source-controller.flux-system.svc/ocirepository/shop"
+_STAGES = (
+    "get stageset shop -o jsonpath='{range .status.stages[*]}"
+    '{.name}{"\\t"}{.phase}{"\\t"}{.appliedRevision}{"\\n"}{end}\''
+)
+#: What each stage of a run cost, from the ledger alone.
+_COUNTS = (
+    "select stage, sum(type = 'apply.intended') as intended, sum(type = 'apply.finished') as applied"
+    " from event where run = '{run}' and stage <> '' group by stage order by min(seq)"
+)
 
 
 class Story:
-    """Writes one release after another to a ledger."""
+    """The demo's acts, in order. Ends its programs when closed."""
 
-    def __init__(self, path: Path) -> None:
-        self._ms = instant.to_ms(START)
-        self._drawn = 0
-        self.log = SqliteLog(path, replica="stageset-controller-0", at=START, chance=self._chance)
-        controller = Actor(kind="controller", id="stageset-controller-0", how="lease")
-        self.log.open_epoch(actor=controller, at=self._now(), reason="start", software="stageset-controller 0.1.0")
+    def __init__(self, world: World, terminal: Terminal, *, folder: Path) -> None:
+        self._world, self._terminal, self._folder = world, terminal, folder
+        self.ledger = folder / "ledger.db"
+        self._served = folder / "artifacts"
+        self._served.mkdir()
+        self._programs: list[Program] = []
+        self._starts = 0
+        self._host = ""
+
+    def begin(self) -> None:
+        """Start the artifact server and the controller."""
+        server = programs.artifact_server(self._folder, served=self._served)
+        self._programs.append(server)
+        port = self._terminal.wait(
+            "the artifact server answers", lambda: server.said(r"port (\d+)"), deadline_s=20, needs=[server]
+        )
+        self._host = f"127.0.0.1:{port}"
+        self._start_controller()
+        self._terminal.good(f"the controller runs (pid {self._controller.pid}), its ledger is {_near(self.ledger)}")
 
     def close(self) -> None:
-        self.log.close()
+        """End all programs, by their process ids."""
+        while self._programs:
+            self._programs.pop().end()
 
-    def release(self, version: str, *, stream: str = STREAM, fails_in: str = "") -> None:
-        """One run over all stages, or up to the one whose verify fails."""
-        run = _Run(self, stream, version)
-        pins = [run.pin(stage) for stage in STAGES]
-        spec = {"interval": "10m", "stages": [{"name": stage, "path": f"./{stage}"} for stage in STAGES]}
-        policy = {"verify_timeout_ms": 300_000}
-        run.add(events.RunOpened(trigger="snapshot", generation=3, spec=spec, pins=pins, policy=policy))
-        for stage in STAGES:
-            if not run.stage(stage, ready=stage != fails_in):
-                break
-        else:
-            run.add(events.RunSucceeded())
+    def good_release(self) -> None:
+        """Act 1: three stages, one after the other."""
+        world, terminal = self._world, self._terminal
+        terminal.title(f"Release {release.GOOD}: database, then backend, then frontend")
+        world.apply(release.source(world.namespace), release.smoke_test(world.namespace))
+        self._publish(release.GOOD)
+        world.apply(release.stageset(world.namespace))
+        self._until_ready(release.GOOD)
+        world.show("get stagesets")
+        self._show_stages([release.GOOD] * 3, phases=["Ready"] * 3)
+        world.show("get stageinventory -l stages.metio.wtf/stage-set=shop")
 
-    def append(self, stream: str, drafts: Sequence[Draft]) -> int:
-        """Record drafts and return the version of the last one."""
-        before = self.log.version(stream)
-        batch = Batch(stream=stream, expected=before, epoch=self.log.epoch, at=self._now(), drafts=drafts)
-        return self.log.append(batch).stream.number
-
-    def _now(self) -> str:
-        self._ms += 1_250
-        return instant.to_text(self._ms)
-
-    def _chance(self, size_bytes: int) -> bytes:
-        self._drawn += 1
-        return hashlib.sha256(f"demo {self._drawn}".encode()).digest()[:size_bytes]
-
-
-class _Run:
-    def __init__(self, story: Story, stream: str, version: str) -> None:
-        self._story = story
-        self._stream = stream
-        self._version = version
-        self._snapshot = _digest(stream, version)
-        self._id = f"{stream.split('/')[1]}-{story.log.version(stream) + 1}"
-
-    def pin(self, stage: str) -> Pin:
-        return Pin(
-            stage=stage,
-            source=f"OCIRepository/shop/{stage}",
-            url=f"{_REGISTRY}/{stage}/{self._version}.tar.gz",
-            revision=f"{self._version}@{_digest(stage, self._version)[:19]}",
-            digest=_digest(stage, self._version),
+    def broken_release(self) -> None:
+        """Act 2: the second stage does not become ready; the third is left alone."""
+        terminal = self._terminal
+        terminal.title(f"Release {release.BROKEN}: its backend does not start")
+        self._publish(release.BROKEN)
+        self._wait(
+            "the run halts",
+            lambda status: _ready(status)["reason"] == "StageFailed" and _attempted(status) == release.BROKEN,
         )
+        self._world.show("get stagesets")
+        self._show_stages([release.BROKEN, release.GOOD, release.GOOD], phases=["Ready", "Failed", "Pending"])
+        terminal.good(f"StageFailed names stage and operation; stage frontend is still on {release.GOOD}")
 
-    def add(
-        self, *happened: Event, stage: str = "", outcome: str = "", intent: int = 0, blobs: tuple[str, ...] = ()
-    ) -> int:
-        drafts = [
-            Draft(
-                event=event,
-                run=self._id,
-                snapshot=self._snapshot,
-                stage=stage,
-                outcome=outcome if isinstance(event, events.Finished) else "",
-                intent=intent if isinstance(event, events.Finished) else 0,
-                blobs=blobs if isinstance(event, events.Finished) else (),
+    def killed_release(self) -> None:
+        """Act 3: SIGKILL while the second stage is verified; the same run goes on."""
+        world, terminal = self._world, self._terminal
+        terminal.title(f"Release {release.FIXED}: kill -9 in the middle")
+        terminal.say("Backend also waits for the result of its smoke test, which is not there yet.")
+        world.kubectl("delete", "configmap", release.SMOKE_TEST)
+        self._publish(release.FIXED)
+        self._wait(
+            "stage backend is being verified",
+            lambda status: _attempted(status) == release.FIXED and status["stages"][1]["phase"] == "Verifying",
+        )
+        run, before = self._last_run(), self._applied()
+        self._kill()
+        world.show("get stagesets")
+        self._start_controller()
+        world.apply(release.smoke_test(world.namespace))
+        terminal.good(f"the controller is started again (pid {self._controller.pid}); the smoke test has passed")
+        self._until_ready(release.FIXED)
+        self._show_stages([release.FIXED] * 3, phases=["Ready"] * 3)
+        self._check_resumed(run, before)
+
+    def from_the_ledger(self) -> None:
+        """Act 4: the whole story, with the cluster gone quiet."""
+        self._terminal.title("What happened? The ledger tells, and nothing else is asked")
+        ledger = _near(self.ledger)
+        self.stagesetctl("ledger", "ls", ledger)
+        self.stagesetctl("ledger", "show", "--stream", "stageset/*", "--type", "run.*", "--type", "stage.*", ledger)
+        run = self._last_run()
+        self._terminal.say("The run that was killed, as it was recorded; nothing marks the kill, for nothing was lost:")
+        self.stagesetctl("ledger", "show", "--run", run, "--stage", release.SECOND, ledger)
+
+    def stagesetctl(self, *words: str) -> int:
+        """Run and show a command on the ledger; returns its exit code."""
+        self._terminal.command("stagesetctl " + shlex.join(words))
+        return self._run([sys.executable, "-m", "replay", *words])
+
+    # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _controller(self) -> Program:
+        return self._programs[-1]
+
+    def _start_controller(self) -> None:
+        self._starts += 1
+        self._programs.append(
+            programs.controller(
+                self._folder,
+                ledger=self.ledger,
+                namespace=self._world.namespace,
+                artifact_host=self._host,
+                kubeconfig=self._world.kubeconfig,
+                number=self._starts,
             )
-            for event in happened
-        ]
-        return self._story.append(self._stream, drafts)
-
-    def stage(self, stage: str, *, ready: bool) -> bool:
-        """Roll one stage out and say whether it became ready."""
-        items = [Item(id=f"shop_{stage}_apps_Deployment", v="v1"), Item(id=f"shop_{stage}__Service", v="v1")]
-        manifests = self._story.log.blobs.put(f"rendered {stage} {self._version}\n".encode() * 40)
-        fetch = self.add(events.StageStarted(), events.FetchIntended(pin=self.pin(stage)), stage=stage)
-        build = self.add(
-            events.FetchFinished(size_bytes=48_211),
-            events.BuildIntended(artifact=_digest(stage, self._version), path=f"./{stage}"),
-            stage=stage,
-            outcome="ok",
-            intent=fetch,
         )
-        apply = self.add(
-            events.BuildFinished(manifests=manifests, objects=items),
-            events.ApplyIntended(manifests=manifests, objects=len(items)),
-            stage=stage,
-            outcome="ok",
-            intent=build,
-            blobs=(manifests,),
+
+    def _kill(self) -> None:
+        pid = self._controller.pid
+        self._terminal.command(f"kill -9 {pid}")
+        os.kill(pid, signal.SIGKILL)
+        self._programs.pop().kill()
+
+    def _publish(self, revision: str) -> None:
+        packed = release.artifact(revision, namespace=self._world.namespace, workloads=self._world.sandbox)
+        (self._served / packed.file_name).write_bytes(packed.body)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._world.publish(packed, url=f"http://{self._host}", at=now)
+        self._terminal.good(f"the source has revision {revision}")
+
+    def _until_ready(self, revision: str) -> None:
+        self._wait(
+            "all stages become ready",
+            lambda status: _ready(status)["status"] == "True" and _attempted(status) == revision,
         )
-        configured = [Item(id=item.id, v=item.v, action="configured") for item in items]
-        deadline = "2030-01-31T12:10:00.000Z"
-        verify = self.add(
-            events.ApplyFinished(objects=configured),
-            events.VerifyIntended(deadline=deadline),
-            stage=stage,
-            outcome="ok",
-            intent=apply,
-        )
-        return self._verified(stage, verify, configured) if ready else self._failed(stage, verify, configured)
 
-    def _verified(self, stage: str, intent: int, items: list[Item]) -> bool:
-        current = [Item(id=item.id, v=item.v, action="current") for item in items]
-        done = events.VerifyFinished(objects=current)
-        self.add(done, events.StageSucceeded(revision=self._version), stage=stage, outcome="ok", intent=intent)
-        return True
+    def _wait(self, what: str, holds: Any, *, deadline_s: float = 40) -> None:
+        last: dict[str, Any] = {}
 
-    def _failed(self, stage: str, intent: int, items: list[Item]) -> bool:
-        message = f"Deployment shop/{stage}: 0 of 3 replicas are ready"
-        waiting = [Item(id=items[0].id, v="v1", action="progressing", message=message)]
-        self.add(events.VerifyObserved(message=message, objects=waiting), stage=stage)
-        evidence = {"pods": [{"name": f"{stage}-6f7c9d", "waiting": "CrashLoopBackOff", "exitCode": 1, "restarts": 5}]}
-        self.add(
-            events.VerifyFinished(reason="Timeout", message=message, objects=waiting, evidence=evidence),
-            events.StageFailed(operation="verify", reason="Timeout", message=message, retryable=True),
-            stage=stage,
-            outcome="failed",
-            intent=intent,
-        )
-        self.add(
-            events.RunFailed(reason="StageFailed", message=f"stage {stage} failed to verify: {message}"),
-            events.RunRetryScheduled(due="2030-01-31T12:20:00.000Z", failures=1),
-        )
-        return False
+        def ask() -> bool | None:
+            nonlocal last
+            last = (self._world.get("stageset", release.NAME) or {}).get("status") or {}
+            return True if last.get("conditions") and holds(last) else None
+
+        self._terminal.wait(
+            what, ask, deadline_s=deadline_s, needs=self._programs,
+            now=lambda: _ready(last)["message"] if last.get("conditions") else "nothing seen of the StageSet yet",
+        )  # fmt: skip
+
+    def _show_stages(self, revisions: list[str], *, phases: list[str]) -> None:
+        self._world.show(_STAGES)
+        stages = self._world.get("stageset", release.NAME)["status"]["stages"]
+        found = [(stage["phase"], stage.get("appliedRevision")) for stage in stages]
+        if found != list(zip(phases, revisions, strict=True)):
+            raise DemoFailed(f"the stages are not as expected: {found}, not {phases} with {revisions}")
+
+    def _last_run(self) -> str:
+        """The run that was opened last, from the ledger, read beside the controller."""
+        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as connection:
+            row = connection.execute("select run from event where run <> '' order by seq desc limit 1").fetchone()
+        return str(row[0])
+
+    def _applied(self) -> dict[str, str]:
+        """Resource version of everything of the release, by name; a Deployment's moves with its status, so generation."""
+        listed = self._world.get("configmaps,deployments", "-l", f"stages.metio.wtf/name={release.NAME}")
+        return {
+            f"{obj['kind']}/{obj['metadata']['name']}": f"{obj['metadata']['uid']} "
+            + str(obj["metadata"].get("generation") or obj["metadata"]["resourceVersion"])
+            for obj in listed["items"]
+            if "frontend" not in obj["metadata"]["name"]
+        }
+
+    def _check_resumed(self, run: str, before: dict[str, str]) -> None:
+        terminal = self._terminal
+        query = _COUNTS.format(run=run)
+        terminal.command(f'sqlite-utils query {_near(self.ledger)} "{query}" -t')
+        self._run([str(Path(sys.executable).with_name("sqlite-utils")), "query", str(self.ledger), query, "-t"])
+        if self._last_run() != run:
+            raise DemoFailed(f"another run was opened after the restart: {self._last_run()}, not {run}")
+        twice = {name: (was, now) for name, was in before.items() if (now := self._applied().get(name)) != was}
+        if twice:
+            raise DemoFailed(f"objects changed although they had been applied before the kill: {twice}")
+        terminal.good(f"the same run went on ({run}); every stage was applied once")
+        terminal.good(f"{len(before)} objects that were there before the kill have not been touched since")
+
+    def _run(self, command: list[str]) -> int:
+        root = Path(__file__).parents[2]
+        done = subprocess.run(command, cwd=root, check=False, timeout=120)
+        self._terminal.output("")
+        return done.returncode
 
 
-def write(path: Path) -> None:
-    """The whole story: a good release, a neighbour's, and one that fails in its second stage."""
-    story = Story(path)
-    try:
-        story.release("1.4.0")
-        story.release("7.0.2", stream=NEIGHBOUR)
-        story.release("1.5.0", fails_in="backend")
-    finally:
-        story.close()
+def _ready(status: dict[str, Any]) -> dict[str, str]:
+    return next(one for one in status["conditions"] if one["type"] == "Ready")
 
 
-def _digest(*parts: str) -> str:
-    return "sha256:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _attempted(status: dict[str, Any]) -> str:
+    return next(iter((status.get("lastAttemptedRevisions") or {}).values()), "")
+
+
+def _near(path: Path) -> str:
+    """The path as one types it in the repository."""
+    root = Path(__file__).parents[2]
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -12,7 +12,7 @@ from ledger.events import RunBlocked
 from ledger.log import Batch
 from ledger.sqlite_log import SqliteLog
 from replay.__main__ import root
-from tests.demo.story import START, write
+from tests.ledger_demo.story import START, write
 
 HOSTILE = "\x1b[31m=cmd|' /C calc'!A0\n\u202e"
 _made: dict[str, Path] = {}

@@ -13,8 +13,8 @@ from ledger.inspection import inspect
 from ledger.log import HOUSEKEEPING, Batch
 from ledger.sqlite_browser import Browser
 from ledger.sqlite_log import SqliteLog
-from tests.demo.story import START
 from tests.ledger.command import story
+from tests.ledger_demo.story import START
 
 
 def _tamper(path: Path, statement: str) -> None:

@@ -8,8 +8,8 @@ from ledger.envelope import Actor, decode_header
 from ledger.log import Selection
 from ledger.sqlite_browser import Browser
 from ledger.sqlite_log import SqliteLog
-from tests.demo.story import NEIGHBOUR, START, STREAM
 from tests.ledger.command import story
+from tests.ledger_demo.story import NEIGHBOUR, START, STREAM
 
 
 def test_streams_with_their_last_record_and_run(tmp_path: Path) -> None:

@@ -189,9 +189,14 @@ def test_a_closed_file(path: Path) -> None:
 def test_a_transaction_that_raises_is_undone(path: Path) -> None:
     with closing(SqliteLog(path, replica="r", at=AT)) as log:
         before = content(log)
-        with pytest.raises(KeyboardInterrupt), log._file.transaction() as connection:
-            connection.execute("INSERT INTO blob VALUES ('x', 1, 'y', NULL)")
-            raise KeyboardInterrupt
+
+        def interrupted() -> None:
+            with log._file.transaction() as connection:
+                connection.execute("INSERT INTO blob VALUES ('x', 1, 'y', NULL)")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
         assert content(log) == before
         append(log, "a")
 
@@ -241,9 +246,10 @@ def test_a_read_only_folder_with_a_log(path: Path, tmp_path: Path) -> None:
         copy.with_name("l.db-wal").write_bytes(path.with_name("l.db-wal").read_bytes())
     folder.chmod(0o500)
     try:
-        found = attempt("read", copy, "--powerless")
-        assert found == "VALID 4" or found.startswith(("Unavailable: ", "ReadOnly: ")), found
-        assert str(copy) in found or found == "VALID 4"
+        assert attempt("read", copy, "--powerless") == (
+            f"Unavailable: {copy}: its newest records are in l.db-wal, which cannot be read where nothing can be "
+            "written: copy both files to a folder of your own and read them there"
+        )
     finally:
         folder.chmod(0o700)
     assert attempt("read", copy, "--powerless") == "VALID 4"
@@ -252,8 +258,10 @@ def test_a_read_only_folder_with_a_log(path: Path, tmp_path: Path) -> None:
 def test_an_unreadable_file(path: Path) -> None:
     path.chmod(0)
     for what in ("append", "read"):
-        found = attempt(what, path, "--powerless")
-        assert found.startswith((f"Unavailable: {path}: ", f"ReadOnly: {path}: ")), found
+        assert attempt(what, path, "--powerless") == (
+            f"Unavailable: {path}: cannot be opened (unable to open database file): check that it is there and its "
+            "permissions"
+        )
 
 
 # ── no space ─────────────────────────────────────────────────────────────────────────────────────────────────────

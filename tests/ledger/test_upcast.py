@@ -21,7 +21,8 @@ def stored() -> Stored:
 
 
 def reversed_words(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "message": body.pop("words")[::-1]}
+    words = body.pop("words")
+    return {**body, "message": words[::-1]}
 
 
 def doubled(body: dict[str, Any]) -> dict[str, Any]:
@@ -75,10 +76,10 @@ def test_other_versions_are_errors(stored: Stored, version: int) -> None:
 
 
 def test_what_cannot_be_read_is_named(stored: Stored) -> None:
-    with pytest.raises(UnknownEvent, match="^header: "):
+    with pytest.raises(UnknownEvent, match=r"^header: "):
         decode(stored._replace(header=b"{}"))
     header = msgspec.structs.replace(decode_header(stored.header), type="run.reconsidered")
-    with pytest.raises(UnknownEvent, match="^position 2: run.reconsidered: .*use a newer stagesetctl"):
+    with pytest.raises(UnknownEvent, match=r"^position 2: run.reconsidered: .*use a newer stagesetctl"):
         decode(stored._replace(header=encode_header(header)))
     with pytest.raises(UnknownEvent, match=r"^position 2: run.blocked: .*missing required field"):
         decode(stored._replace(body=b"{}"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ledger.sqlite_log import SqliteLog
-from tests.demo.story import START
 from tests.ledger.command import run
+from tests.ledger_demo.story import START
 
 _SLOW = ("kubernetes", "aiohttp", "yaml", "sqlite_utils", "tabulate", "asyncio", "ledger.group_commit", "reconciler")
 _PROBE = """

@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.adapters.memory import conditions, deletion, registry
 from reconciler.adapters.memory.policy import Workloads
 from reconciler.adapters.memory.request import Write
-from reconciler.adapters.memory.strategy import PROTECTION
 from reconciler.adapters.memory.store import Change, Location
+from reconciler.adapters.memory.strategy import PROTECTION
 from reconciler.adapters.memory.world import World
 
 Object = dict[str, Any]
@@ -21,10 +21,10 @@ PODS = ("", "pods")
 
 def install(world: World, policy: Workloads) -> None:
     """Adds these controllers to a world."""
-    world.handlers["default-account"] = lambda w, name: _account(w, name)
-    world.handlers["claim"] = lambda w, uid: _bind(w, policy, uid)
+    world.handlers["default-account"] = _account
+    world.handlers["claim"] = lambda w, uid: _bind(w, policy, uid=uid)
     world.handlers["claim-protection"] = _unprotect
-    world.handlers["load-balancer"] = lambda w, uid: _address(w, policy, uid)
+    world.handlers["load-balancer"] = lambda w, uid: _address(w, policy, uid=uid)
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -59,7 +59,7 @@ def _unprotect(world: World, namespace: str) -> None:
         meta = entry.obj["metadata"]
         if "deletionTimestamp" in meta and at.name not in used and PROTECTION in (meta.get("finalizers") or ()):
             left = [name for name in meta["finalizers"] if name != PROTECTION]
-            deletion.write_metadata(world, at, entry, {"finalizers": left})
+            deletion.write_metadata(world, at, entry=entry, changes={"finalizers": left})
 
 
 def _account(world: World, namespace: str) -> None:
@@ -69,10 +69,10 @@ def _account(world: World, namespace: str) -> None:
         return
     if world.store.get(world.location(kind, namespace, "default")) is None:
         obj = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}
-        registry.create(world, kind, obj, Write("kube-controller-manager"))
+        registry.create(world, kind, obj=obj, write=Write("kube-controller-manager"))
 
 
-def _due(world: World, policy: Workloads, uid: str, handler: str) -> bool:
+def _due(world: World, policy: Workloads, *, uid: str, handler: str) -> bool:
     """Whether the time of an object has come; else sets the timer for it."""
     found = world.entry(uid)
     assert found is not None
@@ -86,9 +86,13 @@ def _due(world: World, policy: Workloads, uid: str, handler: str) -> bool:
     return True
 
 
-def _bind(world: World, policy: Workloads, uid: str) -> None:
+def _bind(world: World, policy: Workloads, *, uid: str) -> None:
     found = world.entry(uid)
-    if found is None or found[1].obj.get("status", {}).get("phase") == "Bound" or not _due(world, policy, uid, "claim"):
+    if (
+        found is None
+        or found[1].obj.get("status", {}).get("phase") == "Bound"
+        or not _due(world, policy, uid=uid, handler="claim")
+    ):
         return
     at, entry = found
     spec = entry.obj["spec"]
@@ -100,9 +104,9 @@ def _bind(world: World, policy: Workloads, uid: str) -> None:
     world.store.put(at, {**entry.obj, "spec": {**spec, "volumeName": volume}, "status": status})
 
 
-def _address(world: World, policy: Workloads, uid: str) -> None:
+def _address(world: World, policy: Workloads, *, uid: str) -> None:
     found = world.entry(uid)
-    if found is None or not _due(world, policy, uid, "load-balancer"):
+    if found is None or not _due(world, policy, uid=uid, handler="load-balancer"):
         return
     status = {"loadBalancer": {"ingress": [{"ip": "127.0.0.1", "ipMode": "VIP"}]}}
-    conditions.write_status(world, found[0], found[1], status)
+    conditions.write_status(world, found[0], entry=found[1], status=status)

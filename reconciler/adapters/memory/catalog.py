@@ -53,7 +53,10 @@ class Catalog:
         return self._plurals.get((group, version, plural))
 
     def schema(self, kind: Kind) -> Schema:
-        """The type of a served kind."""
+        """The type of a served kind, in the form that is stored."""
+        if kind.storage == ("", "events"):
+            # Both faces of an Event are stored as the older one.
+            return schema.named("core.v1.Event")
         return schema.named(kind.type_name) if kind.type_name else self._custom[(kind.api_version, kind.kind)].schema
 
     def custom(self, kind: Kind) -> Served | None:

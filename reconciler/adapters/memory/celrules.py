@@ -28,23 +28,23 @@ class Rule(NamedTuple):
 
 def collect(schema: Schema) -> list[Rule]:
     """All rules of a type, compiled. Raises `Unsupported` naming the rule that cannot be compiled."""
-    return [_compile(steps, rule) for steps, rule in _walk(schema, (), 0)]
+    return [_compile(steps, rule) for steps, rule in _walk(schema, (), depth=0)]
 
 
-def _walk(schema: Schema, steps: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+def _walk(schema: Schema, steps: tuple[str, ...], *, depth: int) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     if depth > 40:
         return
     for rule in schema.raw.get("x-kubernetes-validations") or ():
         yield steps, rule
     for name, child in schema.fields.items():
         if not (steps == () and name == "metadata"):
-            yield from _walk(child, (*steps, name), depth + 1)
+            yield from _walk(child, (*steps, name), depth=depth + 1)
     if schema.element is not None and schema.element.raw:
-        yield from _walk(schema.element, (*steps, "[]" if schema.type == "array" else "{}"), depth + 1)
+        yield from _walk(schema.element, (*steps, "[]" if schema.type == "array" else "{}"), depth=depth + 1)
 
 
 def _compile(steps: tuple[str, ...], rule: dict[str, Any]) -> Rule:
-    from cel_expr_python import cel
+    from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel has stubs, but no py.typed
 
     text = rule["rule"].strip()
     if "messageExpression" in rule and not rule.get("message"):
@@ -62,12 +62,12 @@ def check(rules: list[Rule], schema: Schema, *, old: Any, new: Any) -> list[Caus
     """The rules that `new` breaks; transition rules are asked only where a value was and is."""
     causes = []
     for rule in rules:
-        for path, before, after in _places(rule.steps, schema, "", old, new):
+        for path, before, after in _places(rule.steps, schema, path="", old=old, new=new):
             if rule.transition and (before is None or same(before, after)):
                 continue
-            if not _holds(rule, before, after):
+            if not _holds(rule, before, after=after):
                 value = "" if isinstance(after, (dict, list)) else shown(after)
-                causes.append(invalid(path, value, rule.message))
+                causes.append(invalid(path, value, message=rule.message))
     return causes
 
 
@@ -78,12 +78,12 @@ _BLOCKING = frozenset(
 _UNCHECKED = invalid(
     "<nil>",
     "null",
-    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    message="some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation",
 )
 
 
-def check_after(causes: list[Cause], rules: list[Rule], schema: Schema, *, old: Any, new: Any) -> list[Cause]:
+def check_after(causes: list[Cause], rules: list[Rule], *, schema: Schema, old: Any, new: Any) -> list[Cause]:
     """The causes of the schema and of the rules, which wait where a cause of the schema blocks them."""
     if not rules:
         return causes
@@ -92,7 +92,7 @@ def check_after(causes: list[Cause], rules: list[Rule], schema: Schema, *, old: 
     return causes + check(rules, schema, old=old, new=new)
 
 
-def _holds(rule: Rule, before: Any, after: Any) -> bool:
+def _holds(rule: Rule, before: Any, *, after: Any) -> bool:
     data = {"self": after, "oldSelf": before} if rule.transition else {"self": after}
     try:
         return rule.program.eval(data=data).value() is True
@@ -100,7 +100,7 @@ def _holds(rule: Rule, before: Any, after: Any) -> bool:
         return False
 
 
-def _places(steps: tuple[str, ...], schema: Schema, path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def _places(steps: tuple[str, ...], schema: Schema, *, path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if new is None:
         return
     if not steps:
@@ -111,9 +111,9 @@ def _places(steps: tuple[str, ...], schema: Schema, path: str, old: Any, new: An
         before = index(old, schema) if isinstance(old, list) and granular(old, schema) else {}
         matched = index(new, schema) if granular(new, schema) else {str(n): item for n, item in enumerate(new)}
         for number, (element, item) in enumerate(matched.items()):
-            yield from _places(rest, schema.item, f"{path}[{number}]", before.get(element), item)
+            yield from _places(rest, schema.item, path=f"{path}[{number}]", old=before.get(element), new=item)
     elif isinstance(new, dict):
         for name in new if step == "{}" else (step,):
             before_value = old.get(name) if isinstance(old, dict) else None
             below = f"{path}.{name}" if path else name
-            yield from _places(rest, schema.child(name), below, before_value, new.get(name))
+            yield from _places(rest, schema.child(name), path=below, old=before_value, new=new.get(name))

@@ -84,7 +84,7 @@ class MemoryCluster:
     def drop_watches(self, *, api_version: str = "", kind: str = "", error: Exception | None = None) -> int:
         """Ends open watches, of one kind or all, as a server does that goes away. Returns how many."""
         wanted = self.world.catalog.kind(api_version, kind).storage if kind else None
-        return reading.drop(self.world, wanted, error)
+        return reading.drop(self.world, wanted, error=error)
 
     def send_bookmarks(self) -> None:
         """Sends every open watch a bookmark at the current resource version."""
@@ -110,17 +110,17 @@ class MemoryCluster:
             kind = self._admit("get", ref, subresource)
             if subresource not in ("", "status"):
                 raise status.unsupported(f"reading the sub-resource {subresource} of {kind.resource}")
-            return self._out(kind, registry.read(self.world, kind, self._at(kind, ref)))
+            return self._out(kind, registry.read(self.world, kind, at=self._at(kind, ref)))
 
     async def list(self, scope: Scope) -> ObjectList:
         async with self.hooks.around("list", scope_ref(scope)):
             kind = self._admit("list", scope_ref(scope))
-            return reading.list_objects(self.world, kind, scope)
+            return reading.list_objects(self.world, kind, scope=scope)
 
     async def watch(self, scope: Scope, *, resource_version: str) -> AsyncIterator[WatchEvent]:
         await self.hooks.call("watch", scope_ref(scope))
         kind = self._admit("watch", scope_ref(scope))
-        async for event in reading.watch(self.world, kind, scope, resource_version=resource_version):
+        async for event in reading.watch(self.world, kind, scope=scope, resource_version=resource_version):
             yield event
 
     async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
@@ -132,8 +132,8 @@ class MemoryCluster:
         async with self.hooks.around("create", ref):
             kind = self._admit("create", ref._replace(name=""))
             obj = convert.incoming(kind, self._in(kind, obj))
-            rbac.check_escalation(self.world, self.identity, obj, kind)
-            return self._out(kind, registry.create(self.world, kind, obj, write))
+            rbac.check_escalation(self.world, self.identity, obj=obj, kind=kind)
+            return self._out(kind, registry.create(self.world, kind, obj=obj, write=write))
 
     async def apply(self, obj: Object, *, manager: str, force: bool = True, dry_run: bool = False) -> Object:
         return await self.apply_as(obj, Write(manager, dry_run), force=force)
@@ -148,8 +148,8 @@ class MemoryCluster:
             if self.world.store.get(self._at(kind, ref)) is None and not write.subresource:
                 self._admit("create", ref._replace(name=""))
             config = convert.incoming(kind, self._in(kind, obj))
-            rbac.check_escalation(self.world, self.identity, config, kind)
-            return self._out(kind, registry.apply(self.world, kind, config, write, force=force))
+            rbac.check_escalation(self.world, self.identity, obj=config, kind=kind)
+            return self._out(kind, registry.apply(self.world, kind, config=config, write=write, force=force))
 
     async def patch(
         self, ref: Ref, patch: Any, *, type: PatchType, manager: str = "", subresource: str = "", dry_run: bool = False
@@ -160,10 +160,10 @@ class MemoryCluster:
         """`patch` with everything a request can say; for the HTTP face."""
         async with self.hooks.around("patch", ref):
             kind = self._admit("patch", ref, write.subresource)
-            entry = registry.read(self.world, kind, self._at(kind, ref))
+            entry = registry.read(self.world, kind, at=self._at(kind, ref))
             new = self._patched(kind, entry, _decode(_encode(patch)), type_)
-            rbac.check_escalation(self.world, self.identity, new, kind)
-            return self._out(kind, registry.update(self.world, kind, entry, new, write))
+            rbac.check_escalation(self.world, self.identity, obj=new, kind=kind)
+            return self._out(kind, registry.update(self.world, kind, entry=entry, new=new, write=write))
 
     def _patched(self, kind: Kind, entry: Entry, patch: Any, type_: PatchType) -> Object:
         if type_ == "strategic" and not kind.type_name:
@@ -178,7 +178,7 @@ class MemoryCluster:
             elif type_ == "json":
                 new = patches.json(target, patch)
             else:
-                new = patches.strategic(target, patch, self.world.catalog.schema(kind))
+                new = patches.strategic(target, patch, schema=self.world.catalog.schema(kind))
         except patches.PatchError as error:
             raise status.patch_refused(str(error), error.code) from None
         return convert.incoming(kind, new)
@@ -191,38 +191,38 @@ class MemoryCluster:
         ref = ref_of(obj)
         async with self.hooks.around("replace", ref):
             kind = self._admit("update", ref, write.subresource)
-            entry = registry.read(self.world, kind, self._at(kind, ref))
+            entry = registry.read(self.world, kind, at=self._at(kind, ref))
             new = convert.incoming(kind, self._in(kind, obj))
-            rbac.check_escalation(self.world, self.identity, new, kind)
-            return self._out(kind, registry.update(self.world, kind, entry, new, write))
+            rbac.check_escalation(self.world, self.identity, obj=new, kind=kind)
+            return self._out(kind, registry.update(self.world, kind, entry=entry, new=new, write=write))
 
     async def delete(
         self, ref: Ref, *, uid: str = "", resource_version: str = "", cascade: Cascade = "Background"
     ) -> None:
         async with self.hooks.around("delete", ref):
             kind = self._admit("delete", ref)
-            entry = registry.read(self.world, kind, self._at(kind, ref))
-            deletion.delete(self.world, kind, entry, uid=uid, resource_version=resource_version, cascade=cascade)
+            entry = registry.read(self.world, kind, at=self._at(kind, ref))
+            deletion.delete(self.world, entry, uid=uid, resource_version=resource_version, cascade=cascade)
 
     async def token(self, namespace: str, service_account: str, *, expires_s: int) -> tuple[str, str]:
         ref = Ref("v1", "ServiceAccount", namespace, service_account)
         async with self.hooks.around("token", ref):
             kind = self._admit("create", ref, "token")
-            registry.read(self.world, kind, self._at(kind, ref))
-            return tokens.issue(self.world, namespace, service_account, expires_s)
+            registry.read(self.world, kind, at=self._at(kind, ref))
+            return tokens.issue(self.world, namespace, service_account=service_account, expires_s=expires_s)
 
     async def logs(self, namespace: str, pod: str, *, container: str = "", tail_lines: int = 100) -> str:
         ref = Ref("v1", "Pod", namespace, pod)
         async with self.hooks.around("logs", ref):
             kind = self._admit("get", ref, "log")
-            entry = registry.read(self.world, kind, self._at(kind, ref))
-            return reading.log_tail(self.world, entry.obj, container, tail_lines)
+            entry = registry.read(self.world, kind, at=self._at(kind, ref))
+            return reading.log_tail(self.world, entry.obj, container=container, tail_lines=tail_lines)
 
     async def allowed(self, verb: str, ref: Ref, *, subresource: str = "") -> bool:
         await self.hooks.call("allowed", ref)
         kind = self.world.catalog.kind(ref.api_version, ref.kind)
         asked = rbac.of(kind, verb, namespace=ref.namespace, name=ref.name, subresource=subresource)
-        return rbac.allowed(self.world, self.identity, asked)
+        return rbac.allowed(self.world, self.identity, asked=asked)
 
     async def close(self) -> None:
         """Nothing to release: watches end with their readers."""
@@ -232,7 +232,7 @@ class MemoryCluster:
     def set_logs(self, namespace: str, pod: str, text: str, *, container: str = "") -> None:
         """Sets the log of a Pod's container, for tests that need other words than the workload policy's."""
         kind = self.world.catalog.kind("v1", "Pod")
-        entry = registry.read(self.world, kind, self.world.location(kind, namespace, pod))
+        entry = registry.read(self.world, kind, at=self.world.location(kind, namespace, pod))
         self.world.logs[(entry.obj["metadata"]["uid"], container)] = text
 
     def authenticate(self, token: str) -> MemoryCluster | None:
@@ -243,7 +243,7 @@ class MemoryCluster:
     def _admit(self, verb: str, ref: Ref, subresource: str = "") -> Kind:
         kind = self.world.catalog.kind(ref.api_version, ref.kind)
         asked = rbac.of(kind, verb, namespace=ref.namespace, name=ref.name, subresource=subresource)
-        if not self.identity.unrestricted and not rbac.allowed(self.world, self.identity, asked):
+        if not self.identity.unrestricted and not rbac.allowed(self.world, self.identity, asked=asked):
             raise rbac.refuse(asked, self.identity)
         if subresource and subresource not in kind.subresources:
             raise status.not_found(kind, ref.name)

@@ -11,7 +11,7 @@ from reconciler.adapters.memory.world import World
 Object = dict[str, Any]
 
 
-def condition(have: list[Object], new: Object, time: str, *, updated: bool = False) -> list[Object]:
+def condition(have: list[Object], new: Object, *, time: str, updated: bool = False) -> list[Object]:
     """The list with one condition set; its transition time moves only when its status changes.
 
     `updated` also keeps a `lastUpdateTime`, as Deployments do.
@@ -33,13 +33,13 @@ def make(type_: str, status: bool | str, reason: str, message: str) -> Object:
     return {"type": type_, "status": text, "reason": reason, "message": message}
 
 
-def write_status(world: World, at: Location, entry: Entry, status: Object) -> None:
+def write_status(world: World, at: Location, *, entry: Entry, status: Object) -> None:
     """Writes a status, unless it is there already."""
     if not same(entry.obj.get("status"), status):
         world.store.put(at, {**entry.obj, "status": status})
 
 
-def warn(world: World, obj: Object, reason: str, message: str) -> None:
+def warn(world: World, obj: Object, *, reason: str, message: str) -> None:
     """Writes a Warning Event about an object, once per reason, as kubelet and controllers do."""
     meta = obj["metadata"]
     name = f"{meta['name']}.{reason.lower()}.{meta['uid'][-12:]}"
@@ -57,6 +57,8 @@ def warn(world: World, obj: Object, reason: str, message: str) -> None:
             "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason, "message": message, "count": 1,
             "involvedObject": about, "firstTimestamp": now, "lastTimestamp": now, "source": {"component": "kubelet"},
             "reportingComponent": "kubelet", "reportingInstance": "memory-node",
-            "metadata": {"name": name, "namespace": meta["namespace"], "uid": world.new_uid(), "creationTimestamp": now},
+            "metadata": {
+                "name": name, "namespace": meta["namespace"], "uid": world.new_uid(), "creationTimestamp": now,
+            },
         },
     )  # fmt: skip

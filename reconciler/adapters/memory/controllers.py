@@ -5,6 +5,8 @@ Not the controllers themselves. They all work in `World.tick`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from reconciler.adapters.memory import ambient, crds, deletion, jobs, pods, registry, workloads
 from reconciler.adapters.memory.policy import Workloads
 from reconciler.adapters.memory.request import Write
@@ -29,17 +31,18 @@ def bootstrap(world: World) -> None:
     write = Write("kube-apiserver")
     for name in NAMESPACES:
         obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        registry.create(world, world.catalog.kind("v1", "Namespace"), obj, write)
+        registry.create(world, world.catalog.kind("v1", "Namespace"), obj=obj, write=write)
     everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["*"], "verbs": ["*"]}]
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
-    role = {
+    role: dict[str, Any] = {
         "apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": "cluster-admin", "labels": labels},
         "rules": everything,
     }  # fmt: skip
-    binding = {
-        "apiVersion": f"{_RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "cluster-admin", "labels": labels},
+    binding: dict[str, Any] = {
+        "apiVersion": f"{_RBAC}/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "cluster-admin", "labels": labels},
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:masters"}],
     }  # fmt: skip
     for obj in (role, binding):
-        registry.create(world, world.catalog.kind(f"{_RBAC}/v1", str(obj["kind"])), obj, write)
+        registry.create(world, world.catalog.kind(f"{_RBAC}/v1", str(obj["kind"])), obj=obj, write=write)

@@ -25,9 +25,9 @@ def check(crd: Object) -> list[Cause]:
         return causes
     wanted = f"{spec['names'].get('plural', '')}.{spec['group']}"
     if name != wanted:
-        causes.append(invalid("metadata.name", f'"{name}"', 'must be spec.names.plural+"."+spec.group'))
+        causes.append(invalid("metadata.name", f'"{name}"', message='must be spec.names.plural+"."+spec.group'))
     if sum(1 for version in spec["versions"] if version.get("storage")) != 1:
-        causes.append(invalid("spec.versions", "[]", "must have exactly one version marked as storage version"))
+        causes.append(invalid("spec.versions", "[]", message="must have exactly one version marked as storage version"))
     for number, version in enumerate(spec["versions"]):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             causes.append(required(f"spec.versions[{number}].schema.openAPIV3Schema", "schemas are required"))
@@ -38,7 +38,7 @@ def check(crd: Object) -> list[Cause]:
 
 def install(world: World) -> None:
     """Adds the controller to a world."""
-    world.handlers["crd"] = lambda w, name: _sync(w, name)
+    world.handlers["crd"] = _sync
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -67,23 +67,28 @@ def _sync(world: World, name: str) -> None:
     if entry is None:
         return
     if "deletionTimestamp" in entry.obj["metadata"]:
-        _clear(world, at, entry)
+        _clear(world, at, entry=entry)
         return
     served = catalog.of_crd(entry.obj)
     spec = entry.obj["spec"]
     world.catalog.withdraw(spec["group"], spec["names"]["plural"], keep=frozenset(one.kind.version for one in served))
     world.catalog.serve(served)
-    _establish(world, at, entry)
+    _establish(world, at, entry=entry)
 
 
-def _establish(world: World, at: Location, entry: Entry) -> None:
+def _establish(world: World, at: Location, *, entry: Entry) -> None:
     spec = entry.obj["spec"]
     names = {"listKind": f"{spec['names']['kind']}List", "singular": spec["names"]["kind"].lower(), **spec["names"]}
     stored = [version["name"] for version in spec["versions"] if version.get("storage")]
     have = entry.obj.get("status") or {}
     conditions = have.get("conditions") or [
-        _condition("NamesAccepted", "NoConflicts", "no conflicts found", world.time_text()),
-        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", world.time_text()),
+        _condition("NamesAccepted", "NoConflicts", message="no conflicts found", time=world.time_text()),
+        _condition(
+            "Established",
+            "InitialNamesAccepted",
+            message="the initial names have been accepted",
+            time=world.time_text(),
+        ),
     ]
     meta = entry.obj["metadata"]
     finalizers = list(dict.fromkeys([*(meta.get("finalizers") or ()), CLEANUP]))
@@ -92,17 +97,17 @@ def _establish(world: World, at: Location, entry: Entry) -> None:
         world.store.put(at, {**entry.obj, "metadata": {**meta, "finalizers": finalizers}, "status": wanted})
 
 
-def _condition(type_: str, reason: str, message: str, time: str) -> Object:
+def _condition(type_: str, reason: str, *, message: str, time: str) -> Object:
     return {"type": type_, "status": "True", "lastTransitionTime": time, "reason": reason, "message": message}
 
 
-def _clear(world: World, at: Location, entry: Entry) -> None:
+def _clear(world: World, at: Location, *, entry: Entry) -> None:
     """Deletes the objects of a kind that goes, then lets the definition go."""
     spec = entry.obj["spec"]
     storage = (spec["group"], spec["names"]["plural"])
     for _, obj in list(world.store.list(storage)):
         if "deletionTimestamp" not in obj.obj["metadata"]:
-            deletion.delete(world, world.catalog.kind(obj.obj["apiVersion"], obj.obj["kind"]), obj)
+            deletion.delete(world, obj)
     if any(True for _ in world.store.list(storage)):
         return
     left = [name for name in entry.obj["metadata"].get("finalizers") or () if name != CLEANUP]

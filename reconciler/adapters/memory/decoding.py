@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from reconciler.adapters.memory import fieldset
 from reconciler.adapters.memory.quantity import canonical
 from reconciler.adapters.memory.schema import Schema, named
 from reconciler.adapters.memory.typed import element_of
@@ -22,10 +23,10 @@ class Decoded(NamedTuple):
 def decode(value: Any, schema: Schema) -> Decoded:
     """Drops what the type does not know, and nulls."""
     unknown: list[str] = []
-    return Decoded(_decode(value, schema, "", unknown), unknown)
+    return Decoded(_decode(value, schema, path="", unknown=unknown), unknown)
 
 
-def _decode(value: Any, schema: Schema, path: str, unknown: list[str]) -> Any:
+def _decode(value: Any, schema: Schema, *, path: str, unknown: list[str]) -> Any:
     if isinstance(value, dict):
         if schema.type not in ("object", "any"):
             return value
@@ -35,12 +36,14 @@ def _decode(value: Any, schema: Schema, path: str, unknown: list[str]) -> Any:
             if name not in schema.fields and not open_ended:
                 unknown.append(f"{path}.{name}".lstrip("."))
             elif item is not None or schema.child(name).nullable:
-                result[name] = _decode(item, schema.child(name), f"{path}.{name}", unknown)
+                result[name] = _decode(item, schema.child(name), path=f"{path}.{name}", unknown=unknown)
         if schema is named("meta.v1.ObjectMeta"):
             result = {name: item for name, item in result.items() if item not in ({}, [])}
         return result
     if isinstance(value, list) and schema.type == "array":
-        return [_decode(item, schema.item, f"{path}[{number}]", unknown) for number, item in enumerate(value)]
+        return [
+            _decode(item, schema.item, path=f"{path}[{number}]", unknown=unknown) for number, item in enumerate(value)
+        ]
     return canonical(str(value)) if schema is named("api.resource.Quantity") else value
 
 
@@ -50,20 +53,20 @@ _GO = {
 _WANTED = {"string": "string", "integer": "int32", "number": "float64", "boolean": "bool"}
 
 
-def unmarshal_error(value: Any, schema: Schema, path: str = "") -> str:
+def unmarshal_error(value: Any, schema: Schema, *, path: str = "") -> str:
     """The first wrong type in a built-in object, in the words of Go's decoder; empty when all fit."""
     if value is None or schema.type == "any":
         return ""
     if not _fits(value, schema, quantity=True):
         wanted = _WANTED.get(schema.type, "object" if schema.type == "object" else "slice")
         return f"json: cannot unmarshal {_GO[type(value)]} into Go struct field {path.lstrip('.')} of type {wanted}"
-    for below, item, child in _children(value, schema, path):
-        if found := unmarshal_error(item, child, below):
+    for below, item, child in _children(value, schema, path=path):
+        if found := unmarshal_error(item, child, path=below):
             return found
     return ""
 
 
-def _children(value: Any, schema: Schema, path: str) -> list[tuple[str, Any, Schema]]:
+def _children(value: Any, schema: Schema, *, path: str) -> list[tuple[str, Any, Schema]]:
     if isinstance(value, dict):
         return [(f"{path}.{name}", item, schema.child(name)) for name, item in value.items()]
     if isinstance(value, list):
@@ -93,11 +96,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-_SMD = {"string": "string", "integer": "numeric (int or float)", "number": "numeric (int or float)", "boolean": "boolean",
-        "object": "map", "array": "list"}  # fmt: skip
+_NUMERIC = "numeric (int or float)"
+_SMD = {
+    "string": "string",
+    "integer": _NUMERIC,
+    "number": _NUMERIC,
+    "boolean": "boolean",
+    "object": "map",
+    "array": "list",
+}
 
 
-def typed_error(value: Any, schema: Schema, path: str = "") -> str:
+def typed_error(value: Any, schema: Schema, *, path: str = "") -> str:
     """Why server-side apply would not take this as a patch of its type; empty when it does.
 
     Source of the words: structured-merge-diff `typed/validate.go`.
@@ -112,11 +122,11 @@ def typed_error(value: Any, schema: Schema, path: str = "") -> str:
                 return f"{path}.{name}: field not declared in schema"
     if duplicate := _duplicate(value, schema):
         return f"{path}: duplicate entries for key {duplicate}"
-    below = _children(value, schema, path)
+    below = _children(value, schema, path=path)
     if isinstance(value, list):
         below = [(f"{path}[{number}]", item, schema.item) for number, item in enumerate(value)]
     for where, item, child in below:
-        if found := typed_error(item, child, where):
+        if found := typed_error(item, child, path=where):
             return found
     return ""
 
@@ -147,7 +157,7 @@ def _duplicate(value: Any, schema: Schema) -> str:
     for item in value:
         element = element_of(item, schema)
         if element in seen:
-            return "[" + element[2:].strip("{}") + "]"
+            return fieldset.render((element,))
         seen.add(element)
     return ""
 

@@ -108,8 +108,8 @@ def _stateful_set(obj: Object) -> Object:
     return _templated(
         obj,
         {
-            "serviceName": "", "replicas": 1, "podManagementPolicy": "OrderedReady", "updateStrategy": update, "revisionHistoryLimit": 10,
-            "persistentVolumeClaimRetentionPolicy": retention,
+            "serviceName": "", "replicas": 1, "podManagementPolicy": "OrderedReady", "updateStrategy": update,
+            "revisionHistoryLimit": 10, "persistentVolumeClaimRetentionPolicy": retention,
         },
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ _JOB = {
 
 
 def _job(obj: Object) -> Object:
-    return _templated(obj, {name: value for name, value in _JOB.items()}, restart="")
+    return _templated(obj, dict(_JOB.items()), restart="")
 
 
 def _cron_job(obj: Object) -> Object:
@@ -134,7 +134,10 @@ def _cron_job(obj: Object) -> Object:
         **obj,
         "spec": _under(
             obj.get("spec"),
-            {"concurrencyPolicy": "Allow", "suspend": False, "successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1},
+            {
+                "concurrencyPolicy": "Allow", "suspend": False, "successfulJobsHistoryLimit": 3,
+                "failedJobsHistoryLimit": 1,
+            },
         ),
     }  # fmt: skip
 

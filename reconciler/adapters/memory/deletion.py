@@ -18,18 +18,16 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
 def delete(
-    world: World,
-    kind: Kind,
-    entry: Entry,
-    *,
-    uid: str = "",
-    resource_version: str = "",
-    cascade: Cascade = "Background",
+    world: World, entry: Entry, *, uid: str = "", resource_version: str = "", cascade: Cascade = "Background"
 ) -> Entry:
-    """DELETE. Returns the last state, or the state that waits for its finalizers. Raises `Conflict` on preconditions."""
+    """DELETE. Returns the last state, or the state that waits for its finalizers.
+
+    Raises `Conflict` when the object has another `uid` or `resource_version` than asked for.
+    """
+    kind = world.catalog.kind(entry.obj["apiVersion"], entry.obj["kind"])
     meta = entry.obj["metadata"]
-    _check(kind, meta, "UID", uid, meta["uid"])
-    _check(kind, meta, "ResourceVersion", resource_version, meta["resourceVersion"])
+    _check(kind, meta, what="UID", wanted=uid, found=meta["uid"])
+    _check(kind, meta, what="ResourceVersion", wanted=resource_version, found=meta["resourceVersion"])
     at = world.location(kind, meta.get("namespace", ""), meta["name"])
     finalizers = list(meta.get("finalizers") or ())
     own = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(cascade)
@@ -38,20 +36,20 @@ def delete(
     waits = finalizers or (kind.type_name and kind.kind == "Namespace")
     if not waits:
         return world.store.remove(at)
-    return _mark(world, at, entry, finalizers)
+    return _mark(world, at, entry=entry, finalizers=finalizers)
 
 
-def _check(kind: Kind, meta: Object, what: str, wanted: str, found: str) -> None:
+def _check(kind: Kind, meta: Object, *, what: str, wanted: str, found: str) -> None:
     if wanted and wanted != found:
         might = "deleted and then recreated" if what == "UID" else "modified"
         why = (
             f"the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). "
             f"The object might have been {might}"
         )
-        raise status.precondition(kind, meta["name"], why)
+        raise status.precondition(kind, meta["name"], why=why)
 
 
-def _mark(world: World, at: Location, entry: Entry, finalizers: list[str]) -> Entry:
+def _mark(world: World, at: Location, *, entry: Entry, finalizers: list[str]) -> Entry:
     """Sets `deletionTimestamp`, once."""
     meta = {**entry.obj["metadata"]}
     if finalizers:
@@ -71,9 +69,9 @@ def _mark(world: World, at: Location, entry: Entry, finalizers: list[str]) -> En
 
 def install(world: World) -> None:
     """Adds the collector and the namespace controller to a world."""
-    world.handlers["gc"] = lambda w, uid: _collect(w, uid)
-    world.handlers["gc-children"] = lambda w, uid: _children(w, uid)
-    world.handlers["namespace"] = lambda w, name: _empty_namespace(w, name)
+    world.handlers["gc"] = _collect
+    world.handlers["gc-children"] = _children
+    world.handlers["namespace"] = _empty_namespace
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -99,10 +97,6 @@ def _wake_namespace(world: World, name: str) -> None:
         world.later(0, "namespace", name)
 
 
-def _kind_of(world: World, obj: Object) -> Kind:
-    return world.catalog.kind(obj["apiVersion"], obj["kind"])
-
-
 def _collect(world: World, uid: str) -> None:
     """Deletes an object all of whose owners are gone; else drops the references to those that are."""
     found = world.entry(uid)
@@ -110,14 +104,14 @@ def _collect(world: World, uid: str) -> None:
         return
     at, entry = found
     owners = entry.obj["metadata"].get("ownerReferences") or []
-    solid = [owner for owner in owners if _lives(world, owner, at)]
+    solid = [owner for owner in owners if _lives(world, owner, at=at)]
     if not solid and owners:
-        delete(world, _kind_of(world, entry.obj), entry)
+        delete(world, entry)
     elif len(solid) != len(owners):
-        write_metadata(world, at, entry, {"ownerReferences": solid})
+        write_metadata(world, at, entry=entry, changes={"ownerReferences": solid})
 
 
-def _lives(world: World, owner: Object, at: Location) -> bool:
+def _lives(world: World, owner: Object, *, at: Location) -> bool:
     """An owner counts when an object with its uid is there, in the dependent's namespace or cluster-scoped."""
     found = world.entry(owner["uid"])
     if found is None or found[0].namespace not in ("", at.namespace):
@@ -127,7 +121,7 @@ def _lives(world: World, owner: Object, at: Location) -> bool:
     return not (waiting and owner.get("blockOwnerDeletion"))
 
 
-def write_metadata(world: World, at: Location, entry: Entry, changes: Object) -> None:
+def write_metadata(world: World, at: Location, *, entry: Entry, changes: Object) -> None:
     """Writes metadata as a controller would; an object that waited for its last finalizer goes."""
     meta = {**entry.obj["metadata"], **changes}
     meta = {k: v for k, v in meta.items() if v or k not in changes}
@@ -141,7 +135,7 @@ def _children(world: World, uid: str) -> None:
     found = world.entry(uid)
     finalizers = (found[1].obj["metadata"].get("finalizers") or []) if found else []
     if found and ORPHAN in finalizers:
-        _orphan(world, uid, found)
+        _orphan(world, uid, found=found)
         return
     blocking = False
     for at in world.store.dependents(uid):
@@ -150,27 +144,29 @@ def _children(world: World, uid: str) -> None:
             continue
         references = entry.obj["metadata"]["ownerReferences"]
         blocks = any(owner["uid"] == uid and owner.get("blockOwnerDeletion") for owner in references)
-        if found and FOREGROUND in finalizers and blocks and not _others_live(world, at, entry, uid):
-            delete(world, _kind_of(world, entry.obj), entry, cascade="Foreground")
+        if found and FOREGROUND in finalizers and blocks and not _others_live(world, at, entry=entry, uid=uid):
+            delete(world, entry, cascade="Foreground")
             blocking = blocking or world.store.get(at) is not None
         elif not found or FOREGROUND in finalizers:
             _collect(world, entry.obj["metadata"]["uid"])
     if found and FOREGROUND in finalizers and "deletionTimestamp" in found[1].obj["metadata"] and not blocking:
-        write_metadata(world, found[0], found[1], {"finalizers": [f for f in finalizers if f != FOREGROUND]})
+        write_metadata(
+            world, found[0], entry=found[1], changes={"finalizers": [f for f in finalizers if f != FOREGROUND]}
+        )
 
 
-def _others_live(world: World, at: Location, entry: Entry, uid: str) -> bool:
-    return any(o["uid"] != uid and _lives(world, o, at) for o in entry.obj["metadata"]["ownerReferences"])
+def _others_live(world: World, at: Location, *, entry: Entry, uid: str) -> bool:
+    return any(o["uid"] != uid and _lives(world, o, at=at) for o in entry.obj["metadata"]["ownerReferences"])
 
 
-def _orphan(world: World, uid: str, found: tuple[Location, Entry]) -> None:
+def _orphan(world: World, uid: str, *, found: tuple[Location, Entry]) -> None:
     for at in world.store.dependents(uid):
         entry = world.store.get(at)
         if entry is not None:
             kept = [owner for owner in entry.obj["metadata"]["ownerReferences"] if owner["uid"] != uid]
-            write_metadata(world, at, entry, {"ownerReferences": kept})
+            write_metadata(world, at, entry=entry, changes={"ownerReferences": kept})
     left = [name for name in found[1].obj["metadata"]["finalizers"] if name != ORPHAN]
-    write_metadata(world, found[0], found[1], {"finalizers": left})
+    write_metadata(world, found[0], entry=found[1], changes={"finalizers": left})
 
 
 def _empty_namespace(world: World, name: str) -> None:
@@ -181,7 +177,7 @@ def _empty_namespace(world: World, name: str) -> None:
         return
     for _, inner in list(world.store.in_namespace(name)):
         if "deletionTimestamp" not in inner.obj["metadata"]:
-            delete(world, _kind_of(world, inner.obj), inner)
+            delete(world, inner)
     if any(True for _ in world.store.in_namespace(name)):
         return
     if entry.obj["metadata"].get("finalizers"):

@@ -1,6 +1,7 @@
 """Faults for tests: what goes wrong before or after a request, as told.
 
-Not chance: a test decides which request fails and how. `after` faults lose the answer of a request that was carried out.
+Not chance: a test decides which request fails and how. `after` faults lose the answer of a request that was carried
+out.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def too_many_requests(retry_after_s: float = 1.0) -> errors.ClusterError:
 
 def conflict(ref: Ref) -> errors.ClusterError:
     """409: somebody else wrote the object first."""
-    text = f'Operation cannot be fulfilled on {ref.kind.lower()}s "{ref.name}": the object has been modified; please apply your changes to the latest version and try again'
+    why = "the object has been modified; please apply your changes to the latest version and try again"
+    text = f'Operation cannot be fulfilled on {ref.kind.lower()}s "{ref.name}": {why}'
     return status.make(errors.Conflict, text)
 
 
@@ -89,10 +91,10 @@ class Script:
 
     def _meet(self, when: str, verb: str, ref: Ref | None) -> None:
         for planned in self._planned:
-            if planned[:2] == (when, verb) and _fits(planned[2], planned[3], ref):
+            if planned[:2] == (when, verb) and _fits(planned[2], planned[3], ref=ref):
                 self._planned.remove(planned)
                 raise planned[4]
 
 
-def _fits(kind: str, name: str, ref: Ref | None) -> bool:
+def _fits(kind: str, name: str, *, ref: Ref | None) -> bool:
     return (not kind or (ref is not None and ref.kind == kind)) and (not name or (ref is not None and ref.name == name))

@@ -60,10 +60,10 @@ _COLUMNS = [
 
 def source_crds() -> list[Object]:
     """CustomResourceDefinitions of ExternalArtifact, GitRepository, OCIRepository and Bucket, version `v1`."""
-    return [_crd(kind, plural, list(short)) for kind, plural, short in KINDS]
+    return [_crd(kind, plural, short=list(short)) for kind, plural, short in KINDS]
 
 
-def _crd(kind: str, plural: str, short: list[str]) -> Object:
+def _crd(kind: str, plural: str, *, short: list[str]) -> Object:
     schema = {"type": "object", "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"},
                                                "spec": _OPEN, "status": _STATUS}}  # fmt: skip
     version = {

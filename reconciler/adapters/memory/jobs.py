@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 def install(world: World, policy: Workloads) -> None:
     """Adds the controller to a world."""
-    world.handlers["job"] = lambda w, uid: _sync(w, policy, uid)
+    world.handlers["job"] = lambda w, uid: _sync(w, policy, uid=uid)
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -48,7 +48,7 @@ def finished(obj: Object) -> bool:
     return any(item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in found)
 
 
-def _sync(world: World, policy: Workloads, uid: str) -> None:
+def _sync(world: World, policy: Workloads, *, uid: str) -> None:
     found = world.entry(uid)
     if found is None or found[0].storage != STORAGE or "deletionTimestamp" in found[1].obj["metadata"]:
         return
@@ -56,9 +56,9 @@ def _sync(world: World, policy: Workloads, uid: str) -> None:
     if finished(entry.obj):
         _expire(world, entry)
     elif entry.obj["spec"].get("suspend"):
-        _suspend(world, at, entry)
+        _suspend(world, at, entry=entry)
     else:
-        _run(world, policy, at, entry)
+        _run(world, policy, at=at, entry=entry)
 
 
 def _expire(world: World, entry: Entry) -> None:
@@ -69,21 +69,23 @@ def _expire(world: World, entry: Entry) -> None:
     ended: float = world.memory.setdefault(f"{uid}/ended", world.clock())
     if world.clock() >= ended + keep_s:
         world.memory.pop(f"{uid}/ended", None)
-        deletion.delete(world, world.catalog.kind("batch/v1", "Job"), entry, cascade="Background")
+        deletion.delete(world, entry, cascade="Background")
     else:
         world.timers.add(ended + keep_s, "job", uid)
 
 
-def _suspend(world: World, at: Location, entry: Entry) -> None:
+def _suspend(world: World, at: Location, *, entry: Entry) -> None:
     for _, pod in pods.of(world, entry.obj):
-        deletion.delete(world, world.catalog.kind("v1", "Pod"), pod)
+        deletion.delete(world, pod)
     world.memory.pop(entry.obj["metadata"]["uid"], None)
     have = list((entry.obj.get("status") or {}).get("conditions") or ())
     new = conditions.make("Suspended", True, "JobSuspended", "Job suspended")
-    conditions.write_status(world, at, entry, {"conditions": conditions.condition(have, new, world.time_text())})
+    conditions.write_status(
+        world, at, entry=entry, status={"conditions": conditions.condition(have, new, time=world.time_text())}
+    )
 
 
-def _run(world: World, policy: Workloads, at: Location, entry: Entry) -> None:
+def _run(world: World, policy: Workloads, *, at: Location, entry: Entry) -> None:
     uid, spec, now = entry.obj["metadata"]["uid"], entry.obj["spec"], world.clock()
     behaviour = policy.of(entry.obj)
     run: Run = world.memory.get(uid) or Run(now, -1.0, now)
@@ -96,13 +98,13 @@ def _run(world: World, policy: Workloads, at: Location, entry: Entry) -> None:
     if ends and now >= run.attempt + behaviour.after_s:
         run = _end_attempt(run, now, succeeded=batch if behaviour.outcome == "ready" else 0)
     world.memory[uid] = run
-    verdict = _verdict(spec, run, now)
-    _write(world, at, run, active=batch if run.attempt >= 0 and not verdict else 0, verdict=verdict)
+    verdict = _verdict(spec, run, now=now)
+    _write(world, at, run=run, active=batch if run.attempt >= 0 and not verdict else 0, verdict=verdict)
     if verdict:
         world.memory.pop(uid, None)
         world.later(0, "job", uid)
     else:
-        _schedule(world, entry, run, behaviour.after_s if ends else None)
+        _schedule(world, entry, run=run, after_s=behaviour.after_s if ends else None)
 
 
 def _end_attempt(run: Run, now: float, *, succeeded: int) -> Run:
@@ -112,7 +114,7 @@ def _end_attempt(run: Run, now: float, *, succeeded: int) -> Run:
     return run._replace(attempt=-1.0, next_attempt=now + pause, failed=run.failed + 1)
 
 
-def _verdict(spec: Object, run: Run, now: float) -> Object | None:
+def _verdict(spec: Object, run: Run, *, now: float) -> Object | None:
     """The final condition, once there is one."""
     deadline = spec.get("activeDeadlineSeconds")
     if run.succeeded >= spec.get("completions", 1):
@@ -124,7 +126,7 @@ def _verdict(spec: Object, run: Run, now: float) -> Object | None:
     return None
 
 
-def _schedule(world: World, entry: Entry, run: Run, after_s: float | None) -> None:
+def _schedule(world: World, entry: Entry, *, run: Run, after_s: float | None) -> None:
     uid, deadline = entry.obj["metadata"]["uid"], entry.obj["spec"].get("activeDeadlineSeconds")
     if run.attempt < 0:
         world.timers.add(run.next_attempt, "job", uid)
@@ -134,13 +136,13 @@ def _schedule(world: World, entry: Entry, run: Run, after_s: float | None) -> No
         world.timers.add(run.started + deadline, "job", uid)
 
 
-def _write(world: World, at: Location, run: Run, *, active: int, verdict: Object | None) -> None:
+def _write(world: World, at: Location, *, run: Run, active: int, verdict: Object | None) -> None:
     entry = world.store.get(at)
     assert entry is not None
     have = list((entry.obj.get("status") or {}).get("conditions") or ())
     time = world.time_text()
     if any(item["type"] == "Suspended" for item in have):
-        have = conditions.condition(have, conditions.make("Suspended", False, "JobResumed", "Job resumed"), time)
+        have = conditions.condition(have, conditions.make("Suspended", False, "JobResumed", "Job resumed"), time=time)
     if verdict:
         first = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}[verdict["type"]]
         for type_ in (first, verdict["type"]):
@@ -155,4 +157,4 @@ def _write(world: World, at: Location, run: Run, *, active: int, verdict: Object
         status["conditions"] = have
     if verdict and verdict["type"] == "Complete":
         status["completionTime"] = time
-    conditions.write_status(world, at, entry, status)
+    conditions.write_status(world, at, entry=entry, status=status)

@@ -1,6 +1,7 @@
 """The built-in kinds that MemoryCluster serves, as discovery tells them.
 
-Not their schemas (`builtin.json`) nor their rules. A kind that is not in the table, and that no CRD defines, is not served.
+Not their schemas (`builtin.json`) nor their rules. A kind that is not in the table, and that no CRD defines, is not
+served.
 """
 
 from __future__ import annotations
@@ -58,29 +59,26 @@ _ADMISSION = "admissionregistration.k8s.io"
 
 
 def _core(
-    kind: str, plural: str, short: str = "", *, namespaced: bool = True, subs: frozenset[str] = frozenset()
+    kind: str, plural: str, *, short: str = "", namespaced: bool = True, subs: frozenset[str] = frozenset()
 ) -> Kind:
     names = tuple(short.split())
     return Kind("", "v1", kind, plural, namespaced, names, subs, type_name=f"core.v1.{kind}", singular=kind.lower())
 
 
-def _of(
-    group_version: str,
-    kind: str,
-    plural: str,
-    short: str = "",
-    *,
-    cluster: bool = False,
-    subs: frozenset[str] = frozenset(),
-) -> Kind:
+def _of(group_version: str, kind: str, *, plural: str, short: str = "", subs: frozenset[str] = frozenset()) -> Kind:
     group, version = group_version.split("/")
     stem = {"apps": "apps", "batch": "batch", _RBAC: "rbac", _ADMISSION: "admissionregistration"}.get(
         group, group.split(".")[0]
     )
     return Kind(
-        group, version, kind, plural, not cluster, tuple(short.split()), subs,
+        group, version, kind, plural, True, tuple(short.split()), subs,
         type_name=f"{stem}.{version}.{kind}", singular=kind.lower(),
     )  # fmt: skip
+
+
+def _global(kind: Kind) -> Kind:
+    """Not in a namespace."""
+    return kind._replace(namespaced=False)
 
 
 def _all(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -92,44 +90,42 @@ def _all(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
 
 BUILTIN: tuple[Kind, ...] = _all(
     (
-        _core("Namespace", "namespaces", "ns", namespaced=False, subs=frozenset({"status", "finalize"})),
-        _core("Node", "nodes", "no", namespaced=False, subs=_STATUS),
-        _core("PersistentVolume", "persistentvolumes", "pv", namespaced=False, subs=_STATUS),
-        _core("ConfigMap", "configmaps", "cm"),
+        _core("Namespace", "namespaces", short="ns", namespaced=False, subs=frozenset({"status", "finalize"})),
+        _core("Node", "nodes", short="no", namespaced=False, subs=_STATUS),
+        _core("PersistentVolume", "persistentvolumes", short="pv", namespaced=False, subs=_STATUS),
+        _core("ConfigMap", "configmaps", short="cm"),
         _core("Secret", "secrets"),
-        _core("Service", "services", "svc", subs=_STATUS),
-        _core("ServiceAccount", "serviceaccounts", "sa", subs=frozenset({"token"})),
-        _core("Pod", "pods", "po", subs=frozenset({"status", "log"})),
-        _core("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subs=_STATUS),
-        _core("Event", "events", "ev"),
-        _core("Endpoints", "endpoints", "ep"),
-        _core("LimitRange", "limitranges", "limits"),
-        _core("ResourceQuota", "resourcequotas", "quota", subs=_STATUS),
-        _core("ReplicationController", "replicationcontrollers", "rc", subs=_STATUS),
-        _of("apps/v1", "Deployment", "deployments", "deploy", subs=_STATUS),
-        _of("apps/v1", "StatefulSet", "statefulsets", "sts", subs=_STATUS),
-        _of("apps/v1", "DaemonSet", "daemonsets", "ds", subs=_STATUS),
-        _of("apps/v1", "ReplicaSet", "replicasets", "rs", subs=_STATUS),
-        _of("batch/v1", "Job", "jobs", subs=_STATUS),
-        _of("batch/v1", "CronJob", "cronjobs", "cj", subs=_STATUS),
-        _of(f"{_RBAC}/v1", "Role", "roles"),
-        _of(f"{_RBAC}/v1", "RoleBinding", "rolebindings"),
-        _of(f"{_RBAC}/v1", "ClusterRole", "clusterroles", cluster=True),
-        _of(f"{_RBAC}/v1", "ClusterRoleBinding", "clusterrolebindings", cluster=True),
-        _of(
-            "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", "crd crds",
-            cluster=True, subs=_STATUS,
-        ),
-        _of("coordination.k8s.io/v1", "Lease", "leases"),
-        _of("events.k8s.io/v1", "Event", "events", "ev"),
-        _of("networking.k8s.io/v1", "Ingress", "ingresses", "ing", subs=_STATUS),
-        _of("networking.k8s.io/v1", "IngressClass", "ingressclasses", cluster=True),
-        _of("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", "netpol"),
-        _of("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", subs=_STATUS),
-        _of("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", subs=_STATUS),
-        _of("storage.k8s.io/v1", "StorageClass", "storageclasses", "sc", cluster=True),
-        _of("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "pc", cluster=True),
-        _of(f"{_ADMISSION}/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", cluster=True),
-        _of(f"{_ADMISSION}/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", cluster=True),
+        _core("Service", "services", short="svc", subs=_STATUS),
+        _core("ServiceAccount", "serviceaccounts", short="sa", subs=frozenset({"token"})),
+        _core("Pod", "pods", short="po", subs=frozenset({"status", "log"})),
+        _core("PersistentVolumeClaim", "persistentvolumeclaims", short="pvc", subs=_STATUS),
+        _core("Event", "events", short="ev"),
+        _core("Endpoints", "endpoints", short="ep"),
+        _core("LimitRange", "limitranges", short="limits"),
+        _core("ResourceQuota", "resourcequotas", short="quota", subs=_STATUS),
+        _core("ReplicationController", "replicationcontrollers", short="rc", subs=_STATUS),
+        _of("apps/v1", "Deployment", plural="deployments", short="deploy", subs=_STATUS),
+        _of("apps/v1", "StatefulSet", plural="statefulsets", short="sts", subs=_STATUS),
+        _of("apps/v1", "DaemonSet", plural="daemonsets", short="ds", subs=_STATUS),
+        _of("apps/v1", "ReplicaSet", plural="replicasets", short="rs", subs=_STATUS),
+        _of("batch/v1", "Job", plural="jobs", subs=_STATUS),
+        _of("batch/v1", "CronJob", plural="cronjobs", short="cj", subs=_STATUS),
+        _of(f"{_RBAC}/v1", "Role", plural="roles"),
+        _of(f"{_RBAC}/v1", "RoleBinding", plural="rolebindings"),
+        _global(_of(f"{_RBAC}/v1", "ClusterRole", plural="clusterroles")),
+        _global(_of(f"{_RBAC}/v1", "ClusterRoleBinding", plural="clusterrolebindings")),
+        _global(_of("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural="customresourcedefinitions", short="crd crds",
+            subs=_STATUS)),
+        _of("coordination.k8s.io/v1", "Lease", plural="leases"),
+        _of("events.k8s.io/v1", "Event", plural="events", short="ev"),
+        _of("networking.k8s.io/v1", "Ingress", plural="ingresses", short="ing", subs=_STATUS),
+        _global(_of("networking.k8s.io/v1", "IngressClass", plural="ingressclasses")),
+        _of("networking.k8s.io/v1", "NetworkPolicy", plural="networkpolicies", short="netpol"),
+        _of("policy/v1", "PodDisruptionBudget", plural="poddisruptionbudgets", short="pdb", subs=_STATUS),
+        _of("autoscaling/v2", "HorizontalPodAutoscaler", plural="horizontalpodautoscalers", short="hpa", subs=_STATUS),
+        _global(_of("storage.k8s.io/v1", "StorageClass", plural="storageclasses", short="sc")),
+        _global(_of("scheduling.k8s.io/v1", "PriorityClass", plural="priorityclasses", short="pc")),
+        _global(_of(f"{_ADMISSION}/v1", "ValidatingWebhookConfiguration", plural="validatingwebhookconfigurations")),
+        _global(_of(f"{_ADMISSION}/v1", "MutatingWebhookConfiguration", plural="mutatingwebhookconfigurations")),
     )
 )  # fmt: skip

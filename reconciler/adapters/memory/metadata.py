@@ -20,7 +20,8 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _LABEL_WORDS = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _SUBDOMAIN_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -51,14 +52,14 @@ def _check(kind: Kind, metadata: Object) -> Iterator[Cause]:
     if not name:
         yield required("metadata.name", "name or generateName is required")
     elif found := _name_error(kind, name):
-        yield invalid("metadata.name", shown(name), found)
+        yield invalid("metadata.name", shown(name), message=found)
     if not kind.namespaced and metadata.get("namespace"):
         yield forbidden("metadata.namespace", "not allowed on this type")
     for key, value in (metadata.get("labels") or {}).items():
         yield from _key(key, "metadata.labels")
         if value and (len(value) > 63 or not _NAME.fullmatch(value)):
             words = "must be no more than 63 bytes" if len(value) > 63 else _VALUE_WORDS
-            yield invalid("metadata.labels", shown(value), words)
+            yield invalid("metadata.labels", shown(value), message=words)
     for key in metadata.get("annotations") or {}:
         yield from _key(key.lower(), "metadata.annotations")
     for finalizer in metadata.get("finalizers") or ():
@@ -81,11 +82,11 @@ def _name_error(kind: Kind, name: str) -> str:
 def _key(key: str, field: str) -> Iterator[Cause]:
     prefix, _, name = key.rpartition("/")
     if "/" in key and not _SUBDOMAIN.fullmatch(prefix):
-        yield invalid(field, shown(key), f"prefix part {_SUBDOMAIN_WORDS}")
+        yield invalid(field, shown(key), message=f"prefix part {_SUBDOMAIN_WORDS}")
     if len(name) > 63:
-        yield invalid(field, shown(key), "name part must be no more than 63 bytes")
+        yield invalid(field, shown(key), message="name part must be no more than 63 bytes")
     elif not _NAME.fullmatch(name):
-        yield invalid(field, shown(key), _KEY_WORDS)
+        yield invalid(field, shown(key), message=_KEY_WORDS)
 
 
 def check_update(old: Object, new: Object) -> list[Cause]:

@@ -72,9 +72,9 @@ def conflict_message(conflicts: list[tuple[Manager, str]]) -> str:
         manager, path = conflicts[0]
         return f"Apply failed with 1 conflict: conflict with {manager}: {path}"
     lines: list[str] = []
-    for manager in dict.fromkeys(str(manager) for manager, _ in conflicts):
-        lines.append(f"conflicts with {manager}:")
-        lines.extend(f"- {path}" for owner, path in conflicts if str(owner) == manager)
+    for name in dict.fromkeys(str(manager) for manager, _ in conflicts):
+        lines.append(f"conflicts with {name}:")
+        lines.extend(f"- {path}" for manager, path in conflicts if str(manager) == name)
     return f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
 
 
@@ -95,7 +95,11 @@ def encode(managers: Managers) -> list[dict[str, Any]]:
     """Managers as `managedFields`, in the API's order: appliers first, then by time and name."""
     entries = []
     for manager, owned in sorted(managers.items(), key=lambda item: (item[0].operation, item[1].time, item[0])):
-        entry = {"manager": manager.name, "operation": manager.operation, "apiVersion": owned.api_version}
+        entry: dict[str, Any] = {
+            "manager": manager.name,
+            "operation": manager.operation,
+            "apiVersion": owned.api_version,
+        }
         entry |= {"time": owned.time} if owned.time else {}
         entry |= {"fieldsType": "FieldsV1", "fieldsV1": owned.fields}
         entries.append(entry | ({"subresource": manager.subresource} if manager.subresource else {}))
@@ -109,20 +113,21 @@ def visible(fields: FieldSet, subresource: str, *, has_status: bool) -> FieldSet
     return fieldset.without(fields, _STATUS_ONLY) if has_status else fields
 
 
-def _visible(found: typed.Comparison, subresource: str, has_status: bool) -> typed.Comparison:
+def _visible(found: typed.Comparison, subresource: str, *, has_status: bool) -> typed.Comparison:
     return typed.Comparison(*(visible(part, subresource, has_status=has_status) for part in found))
 
 
 class Writer(NamedTuple):
-    """Who writes what: the manager, and the place that the request may change."""
+    """Who writes what: the manager, and the place that the request may change. `force` takes fields from others."""
 
     manager: Manager
     api_version: str
     has_status: bool
     time: str
+    force: bool = True
 
 
-def _yield_fields(managers: Managers, found: typed.Comparison, writer: Manager | None, *, force: bool) -> Managers:
+def _yield_fields(managers: Managers, found: typed.Comparison, *, writer: Manager | None, force: bool) -> Managers:
     """Everyone but `writer` gives up what was changed or removed. Raises `FieldConflict` unless `force`."""
     changed = fieldset.union(found.modified, found.added)
     conflicts: list[tuple[Manager, str]] = []
@@ -140,12 +145,12 @@ def _yield_fields(managers: Managers, found: typed.Comparison, writer: Manager |
     return kept
 
 
-def update(live: Any, new: Any, schema: Schema, *, managers: Managers, writer: Writer) -> Managers:
+def update(live: Any, new: Any, *, schema: Schema, managers: Managers, writer: Writer) -> Managers:
     """Ownership after a create, replace or patch: the writer owns what it changed."""
-    found = _visible(typed.compare(live, new, schema), writer.manager.subresource, writer.has_status)
+    found = _visible(typed.compare(live, new, schema=schema), writer.manager.subresource, has_status=writer.has_status)
     if not any(found):
         return managers
-    kept = _yield_fields(managers, found, None, force=True)
+    kept = _yield_fields(managers, found, writer=None, force=True)
     changed = fieldset.without(fieldset.union(found.modified, found.added), {})
     changed = fieldset.difference(changed, _STRIPPED)
     if changed:
@@ -155,29 +160,29 @@ def update(live: Any, new: Any, schema: Schema, *, managers: Managers, writer: W
     return kept
 
 
-def apply(
-    live: Any, config: Any, schema: Schema, *, managers: Managers, writer: Writer, force: bool
-) -> tuple[Any, Managers]:
+def apply(live: Any, config: Any, *, schema: Schema, managers: Managers, writer: Writer) -> tuple[Any, Managers]:
     """Server-side apply: the merged object (the very `live` when nothing changed) and who owns what afterwards.
 
-    Raises `FieldConflict` when `force` is false and others own fields that would change.
+    Raises `FieldConflict` when `writer.force` is false and others own fields that would change.
     """
-    merged = typed.merge(live, config, schema)
+    merged = typed.merge(live, config, schema=schema)
     before = managers.get(writer.manager)
     wanted = visible(typed.fields_of(config, schema) or {}, writer.manager.subresource, has_status=writer.has_status)
     unstripped = fieldset.difference(wanted, _STRIPPED)
     mine = Owned(unstripped, writer.api_version, before.time if before else writer.time)
     after = {**managers, writer.manager: mine}
     if before and before.fields:
-        merged = prune(merged, before.fields, {**managers, writer.manager: Owned(wanted, "")}, schema)
-    found = _visible(typed.compare(live, merged, schema), writer.manager.subresource, writer.has_status)
-    after = _yield_fields(after, found, writer.manager, force=force)
+        merged = prune(merged, before.fields, managers={**managers, writer.manager: Owned(wanted, "")}, schema=schema)
+    found = _visible(
+        typed.compare(live, merged, schema=schema), writer.manager.subresource, has_status=writer.has_status
+    )
+    after = _yield_fields(after, found, writer=writer.manager, force=writer.force)
     if any(found) and writer.manager in after:
         after[writer.manager] = mine._replace(time=writer.time)
     return merged, after
 
 
-def prune(merged: Any, last: FieldSet, managers: Managers, schema: Schema) -> Any:
+def prune(merged: Any, last: FieldSet, *, managers: Managers, schema: Schema) -> Any:
     """Removes what was applied last time, is not applied now, and nobody else claims."""
     claimed: FieldSet = {}
     for owned in managers.values():
@@ -186,11 +191,11 @@ def prune(merged: Any, last: FieldSet, managers: Managers, schema: Schema) -> An
         return merged
     named_last = typed.with_named_members(last, schema)
     everything = _all_named(merged, schema)
-    left = _all_named(typed.remove(merged, named_last, schema), schema)
+    left = _all_named(typed.remove(merged, named_last, schema=schema), schema)
     claimed = typed.with_named_members(claimed, schema)
-    pruned = typed.remove(merged, fieldset.difference(everything, fieldset.union(left, claimed)), schema)
+    pruned = typed.remove(merged, fieldset.difference(everything, fieldset.union(left, claimed)), schema=schema)
     dangling = fieldset.difference(everything, _all_named(pruned, schema))
-    return typed.remove(merged, fieldset.intersection(dangling, named_last), schema)
+    return typed.remove(merged, fieldset.intersection(dangling, named_last), schema=schema)
 
 
 def _all_named(value: Any, schema: Schema) -> FieldSet:

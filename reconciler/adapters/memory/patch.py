@@ -55,15 +55,15 @@ def _operate(target: Any, operation: Any) -> Any:
             case "add" | "replace" | "test":
                 value = operation["value"] if verb != "test" else operation.get("value")
                 if verb == "test":
-                    return _tested(target, path, value)
-                return _change(target, path, value, verb)
+                    return _tested(target, path, value=value)
+                return _change(target, path, value=value, verb=verb)
             case "remove":
-                return _change(target, path, None, verb)
+                return _change(target, path, value=None, verb=verb)
             case "copy" | "move":
                 source = _pointer(operation["from"])
                 value = _lookup(target, source)
-                target = _change(target, source, None, "remove") if verb == "move" else target
-                return _change(target, path, value, "add")
+                target = _change(target, source, value=None, verb="remove") if verb == "move" else target
+                return _change(target, path, value=value, verb="add")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, PatchError):
             raise
@@ -83,7 +83,7 @@ def _lookup(target: Any, path: tuple[str, ...]) -> Any:
     return target
 
 
-def _tested(target: Any, path: tuple[str, ...], value: Any) -> Any:
+def _tested(target: Any, path: tuple[str, ...], *, value: Any) -> Any:
     try:
         found = _lookup(target, path)
     except (KeyError, IndexError):
@@ -93,16 +93,16 @@ def _tested(target: Any, path: tuple[str, ...], value: Any) -> Any:
     return target
 
 
-def _change(target: Any, path: tuple[str, ...], value: Any, verb: str) -> Any:
+def _change(target: Any, path: tuple[str, ...], *, value: Any, verb: str) -> Any:
     if not path:
         return value
     part, rest = path[0], path[1:]
     copy: Any = list(target) if isinstance(target, list) else dict(target)
     if rest:
         key: Any = int(part) if isinstance(copy, list) else part
-        copy[key] = _change(copy[key], rest, value, verb)
+        copy[key] = _change(copy[key], rest, value=value, verb=verb)
     elif isinstance(copy, list):
-        _change_item(copy, part, value, verb)
+        _change_item(copy, part, value=value, verb=verb)
     elif verb == "add":
         copy[part] = value
     else:
@@ -111,7 +111,7 @@ def _change(target: Any, path: tuple[str, ...], value: Any, verb: str) -> Any:
     return copy
 
 
-def _change_item(items: list[Any], part: str, value: Any, verb: str) -> None:
+def _change_item(items: list[Any], part: str, *, value: Any, verb: str) -> None:
     position = len(items) if part == "-" else int(part)
     if position < 0 or position > len(items) - (verb != "add"):
         raise IndexError(part)
@@ -123,7 +123,7 @@ def _change_item(items: list[Any], part: str, value: Any, verb: str) -> None:
         items[position] = value
 
 
-def strategic(target: Any, patch: Any, schema: Schema) -> Any:
+def strategic(target: Any, patch: Any, *, schema: Schema) -> Any:
     """Strategic merge patch with `$patch: delete|replace|merge`, `$retainKeys`, `$deleteFromPrimitiveList/…`.
 
     `$setElementOrder/…` only orders and is honoured by appending new items.
@@ -140,25 +140,25 @@ def strategic(target: Any, patch: Any, schema: Schema) -> Any:
         result = {name: value for name, value in result.items() if name in patch["$retainKeys"]}
     for name, value in patch.items():
         if name.startswith("$"):
-            _primitive_directive(result, name, value)
+            _primitive_directive(result, name, value=value)
         else:
-            _strategic_field(result, name, value, schema.child(name))
+            _strategic_field(result, name, value=value, schema=schema.child(name))
     return result
 
 
-def _primitive_directive(result: dict[str, Any], name: str, value: Any) -> None:
+def _primitive_directive(result: dict[str, Any], name: str, *, value: Any) -> None:
     if name.startswith("$deleteFromPrimitiveList/"):
         field = name.split("/", 1)[1]
         result[field] = [item for item in result.get(field) or [] if item not in value]
 
 
-def _strategic_field(result: dict[str, Any], name: str, value: Any, schema: Schema) -> None:
+def _strategic_field(result: dict[str, Any], name: str, *, value: Any, schema: Schema) -> None:
     if value is None:
         result.pop(name, None)
     elif isinstance(value, list) and schema.patch_merge:
-        result[name] = _strategic_list(result.get(name) or [], value, schema)
+        result[name] = _strategic_list(result.get(name) or [], value, schema=schema)
     elif isinstance(value, dict):
-        merged = strategic(result.get(name), value, schema)
+        merged = strategic(result.get(name), value, schema=schema)
         if merged is None:
             result.pop(name, None)
         else:
@@ -167,7 +167,7 @@ def _strategic_field(result: dict[str, Any], name: str, value: Any, schema: Sche
         result[name] = value
 
 
-def _strategic_list(items: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
+def _strategic_list(items: list[Any], patch: list[Any], *, schema: Schema) -> list[Any]:
     key = schema.patch_key
     if not key:
         return items + [item for item in patch if item not in items]
@@ -183,5 +183,5 @@ def _strategic_list(items: list[Any], patch: list[Any], schema: Schema) -> list[
         elif at is None:
             result.append({name: value for name, value in item.items() if name != "$patch"})
         else:
-            result[at] = strategic(result[at], item, schema.item)
+            result[at] = strategic(result[at], item, schema=schema.item)
     return result

@@ -23,7 +23,7 @@ _BACKOFF_S, _BACKOFF_MAX_S = 10.0, 300.0
 
 def install(world: World, policy: Workloads) -> None:
     """Adds kubelet's part to a world."""
-    world.handlers["pod"] = lambda w, uid: _sync(w, policy, uid)
+    world.handlers["pod"] = lambda w, uid: _sync(w, policy, uid=uid)
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -70,7 +70,7 @@ def make(world: World, owner: Object, *, name: str = "", labels: Object | None =
     if namespace is None or "deletionTimestamp" in namespace.obj["metadata"]:
         return None
     kind = world.catalog.kind("v1", "Pod")
-    return registry.create(world, kind, pod, Write("kube-controller-manager"))
+    return registry.create(world, kind, obj=pod, write=Write("kube-controller-manager"))
 
 
 def of(world: World, owner: Object) -> list[tuple[Location, Entry]]:
@@ -83,14 +83,14 @@ def of(world: World, owner: Object) -> list[tuple[Location, Entry]]:
     return found
 
 
-def _sync(world: World, policy: Workloads, uid: str) -> None:
+def _sync(world: World, policy: Workloads, *, uid: str) -> None:
     found = world.entry(uid)
     if found is None:
         return
     at, entry = found
     if entry.obj.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return
-    behaviour = _behaviour(world, policy, entry.obj)
+    behaviour = _behaviour(world, policy, pod=entry.obj)
     started = world.began(uid)
     due = started + behaviour.after_s
     done = world.clock() >= due
@@ -99,15 +99,15 @@ def _sync(world: World, policy: Workloads, uid: str) -> None:
         world.timers.add(due, "pod", uid)
     else:
         world.logs.setdefault((uid, ""), behaviour.log)
-        _complain(world, entry.obj, behaviour)
+        _complain(world, entry.obj, behaviour=behaviour)
         if behaviour.outcome == "crashloop":
             restarts, pause = _crashes(world.clock() - due)
             world.timers.add(due + pause, "pod", uid)
-    status = _status(entry.obj, behaviour, started, done=done, restarts=restarts)
-    conditions.write_status(world, at, entry, {**(entry.obj.get("status") or {}), **status})
+    status = _status(entry.obj, behaviour, started=started, done=done, restarts=restarts)
+    conditions.write_status(world, at, entry=entry, status={**(entry.obj.get("status") or {}), **status})
 
 
-def _behaviour(world: World, policy: Workloads, pod: Object) -> Behaviour:
+def _behaviour(world: World, policy: Workloads, *, pod: Object) -> Behaviour:
     """A Pod does what its owner's policy says: a function may know the owner only."""
     for owner in pod["metadata"].get("ownerReferences") or ():
         found = world.entry(owner["uid"])
@@ -126,16 +126,21 @@ def _crashes(elapsed: float) -> tuple[int, float]:
     return count, at + pause
 
 
-def _complain(world: World, pod: Object, behaviour: Behaviour) -> None:
+def _complain(world: World, pod: Object, *, behaviour: Behaviour) -> None:
     if behaviour.outcome == "crashloop":
         container = pod["spec"]["containers"][0]["name"]
         text = f"Back-off restarting failed container {container} in pod {pod['metadata']['name']}"
-        conditions.warn(world, pod, "BackOff", text)
+        conditions.warn(world, pod, reason="BackOff", message=text)
     elif behaviour.outcome == "never":
-        conditions.warn(world, pod, "Unhealthy", "Readiness probe failed: the sandbox was told that it never succeeds")
+        conditions.warn(
+            world,
+            pod,
+            reason="Unhealthy",
+            message="Readiness probe failed: the sandbox was told that it never succeeds",
+        )
 
 
-def _phase(pod: Object, behaviour: Behaviour, done: bool) -> str:
+def _phase(pod: Object, behaviour: Behaviour, *, done: bool) -> str:
     if not done and behaviour.outcome != "never":
         return "Pending"
     once = pod["spec"].get("restartPolicy") in ("Never", "OnFailure")
@@ -144,12 +149,12 @@ def _phase(pod: Object, behaviour: Behaviour, done: bool) -> str:
     return "Succeeded" if once and behaviour.outcome == "ready" else "Running"
 
 
-def _status(pod: Object, behaviour: Behaviour, started: float, *, done: bool, restarts: int) -> Object:
-    phase = _phase(pod, behaviour, done)
+def _status(pod: Object, behaviour: Behaviour, *, started: float, done: bool, restarts: int) -> Object:
+    phase = _phase(pod, behaviour, done=done)
     running = phase == "Running"
     ready = running and behaviour.outcome == "ready"
     finished = text_of(started + behaviour.after_s)
-    state = _state(phase, behaviour, text_of(started), finished)
+    state = _state(phase, behaviour, started=text_of(started), finished=finished)
     restarts = restarts if running else 0
     reason = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "ContainersNotReady")
     time = finished if done else text_of(started)
@@ -158,7 +163,7 @@ def _status(pod: Object, behaviour: Behaviour, started: float, *, done: bool, re
         "conditions": [
             {"type": "PodScheduled", "status": "True", "lastTransitionTime": text_of(started)},
             {"type": "Initialized", "status": "True", "lastTransitionTime": text_of(started)},
-            _ready("ContainersReady", ready, reason, time), _ready("Ready", ready, reason, time),
+            _ready("ContainersReady", ready, reason=reason, time=time), _ready("Ready", ready, reason=reason, time=time),
         ],
         "containerStatuses": [
             _container(item, state, ready=ready, restarts=restarts) for item in pod["spec"].get("containers") or ()
@@ -166,15 +171,15 @@ def _status(pod: Object, behaviour: Behaviour, started: float, *, done: bool, re
     }  # fmt: skip
 
 
-def _ready(type_: str, ready: bool, reason: str, time: str) -> Object:
+def _ready(type_: str, ready: bool, *, reason: str, time: str) -> Object:
     found = {"type": type_, "status": "True" if ready else "False", "lastTransitionTime": time}
     return found if ready else {**found, "reason": reason}
 
 
-def _state(phase: str, behaviour: Behaviour, started: str, finished: str) -> Object:
+def _state(phase: str, behaviour: Behaviour, *, started: str, finished: str) -> Object:
     code = 0 if phase == "Succeeded" else behaviour.exit_code
     if phase in ("Succeeded", "Failed"):
-        return _terminated(code, started, finished)
+        return _terminated(code, started, finished=finished)
     if phase == "Pending":
         return {"waiting": {"reason": "ContainerCreating"}}
     if behaviour.outcome == "crashloop":
@@ -182,7 +187,7 @@ def _state(phase: str, behaviour: Behaviour, started: str, finished: str) -> Obj
     return {"running": {"startedAt": finished if behaviour.outcome == "ready" else started}}
 
 
-def _terminated(code: int, started: str, finished: str) -> Object:
+def _terminated(code: int, started: str, *, finished: str) -> Object:
     reason = "Completed" if code == 0 else "Error"
     return {"terminated": {"exitCode": code, "reason": reason, "startedAt": started, "finishedAt": finished}}
 

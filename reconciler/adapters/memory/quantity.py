@@ -34,7 +34,7 @@ def value(text: str) -> Decimal | None:
         return None
     number, suffix = Decimal(found[1]), found[2] or ""
     if suffix in _BINARY[1:]:
-        return number * 1024 ** _BINARY.index(suffix)
+        return number * Decimal(1024) ** _BINARY.index(suffix)
     return number.scaleb(_POWERS[suffix] if suffix in _POWERS else int(suffix[1:]))
 
 

@@ -38,28 +38,28 @@ def of(kind: Kind, verb: str, *, namespace: str = "", name: str = "", subresourc
     return Attributes(verb, kind.group, kind.plural, namespace if kind.namespaced else "", name, subresource)
 
 
-def allowed(world: World, identity: Identity, asked: Attributes) -> bool:
+def allowed(world: World, identity: Identity, *, asked: Attributes) -> bool:
     """Whether any rule that is bound to the identity allows it."""
     if identity.unrestricted:
         return True
-    return any(_covers(rule, asked) for rule in rules_for(world, identity, asked.namespace))
+    return any(_covers(rule, asked) for rule in rules_for(world, identity, namespace=asked.namespace))
 
 
-def rules_for(world: World, identity: Identity, namespace: str) -> Iterator[Rule]:
+def rules_for(world: World, identity: Identity, *, namespace: str) -> Iterator[Rule]:
     """Every rule that is bound to the identity, cluster-wide and in the namespace."""
     for _, entry in world.store.list((GROUP, "clusterrolebindings")):
-        yield from _bound(world, identity, entry.obj, "")
+        yield from _bound(world, identity, binding=entry.obj, namespace="")
     if namespace:
         for _, entry in world.store.list((GROUP, "rolebindings"), namespace):
-            yield from _bound(world, identity, entry.obj, namespace)
+            yield from _bound(world, identity, binding=entry.obj, namespace=namespace)
 
 
-def _bound(world: World, identity: Identity, binding: Mapping[str, Any], namespace: str) -> Iterator[Rule]:
-    if any(_is_subject(subject, identity, namespace) for subject in binding.get("subjects") or ()):
-        yield from rules_of(world, binding["roleRef"], namespace)
+def _bound(world: World, identity: Identity, *, binding: Mapping[str, Any], namespace: str) -> Iterator[Rule]:
+    if any(_is_subject(subject, identity, namespace=namespace) for subject in binding.get("subjects") or ()):
+        yield from rules_of(world, binding["roleRef"], namespace=namespace)
 
 
-def _is_subject(subject: Mapping[str, Any], identity: Identity, namespace: str) -> bool:
+def _is_subject(subject: Mapping[str, Any], identity: Identity, *, namespace: str) -> bool:
     match subject.get("kind"):
         case "User":
             return bool(subject.get("name") == identity.user)
@@ -71,7 +71,7 @@ def _is_subject(subject: Mapping[str, Any], identity: Identity, namespace: str) 
     return False
 
 
-def rules_of(world: World, reference: Mapping[str, Any], namespace: str) -> list[Rule]:
+def rules_of(world: World, reference: Mapping[str, Any], *, namespace: str) -> list[Rule]:
     """The rules of a Role or ClusterRole, aggregated ones included; a missing role has none."""
     if reference.get("kind") == "Role":
         entry = world.store.get(Location((GROUP, "roles"), namespace, reference["name"]))
@@ -107,12 +107,13 @@ def refuse(asked: Attributes, identity: Identity) -> errors.ClusterError:
     where = f' in the namespace "{asked.namespace}"' if asked.namespace else " at the cluster scope"
     resource = f"{asked.plural}.{asked.group}" if asked.group else asked.plural
     named = f'{resource} "{asked.name}"' if asked.name else resource
-    message = f'{named} is forbidden: User "{identity.user}" cannot {asked.verb} resource "{asked.resource}" in {group}{where}'
+    what = f'cannot {asked.verb} resource "{asked.resource}" in {group}{where}'
+    message = f'{named} is forbidden: User "{identity.user}" {what}'
     details = {"name": asked.name, "group": asked.group, "kind": asked.plural}
     return status.make(errors.Forbidden, message, details={k: v for k, v in details.items() if v})
 
 
-def check_escalation(world: World, identity: Identity, obj: Mapping[str, Any], kind: Kind) -> None:
+def check_escalation(world: World, identity: Identity, *, obj: Mapping[str, Any], kind: Kind) -> None:
     """Nobody grants more than they have, without the verbs `escalate` or `bind`. Raises `Forbidden`."""
     if identity.unrestricted or kind.group != GROUP:
         return
@@ -123,12 +124,12 @@ def check_escalation(world: World, identity: Identity, obj: Mapping[str, Any], k
         exempt = of(kind, "escalate", namespace=namespace, name=name)
     else:
         reference = obj["roleRef"]
-        granted = rules_of(world, reference, namespace)
+        granted = rules_of(world, reference, namespace=namespace)
         plural = "roles" if reference["kind"] == "Role" else "clusterroles"
         exempt = Attributes("bind", GROUP, plural, namespace, reference["name"])
-    held = list(rules_for(world, identity, namespace))
+    held = list(rules_for(world, identity, namespace=namespace))
     missing = [one for rule in granted for one in _single(rule) if not any(_covers(have, one) for have in held)]
-    if missing and not allowed(world, identity, exempt):
+    if missing and not allowed(world, identity, asked=exempt):
         groups = " ".join(f'"{group}"' for group in sorted(identity.groups))
         lines = "\n".join(
             f'{{APIGroups:["{a.group}"], Resources:["{a.resource}"], Verbs:["{a.verb}"]}}' for a in missing

@@ -31,7 +31,7 @@ def matcher(kind: Kind, scope: Scope) -> Callable[[Object], bool]:
     )
 
 
-def shape(kind: Kind, scope: Scope, entry: Entry) -> Object:
+def shape(kind: Kind, scope: Scope, *, entry: Entry) -> Object:
     """An object as the scope asks for it: whole, or its metadata only."""
     obj = convert.outgoing(kind, entry.copy())
     if not scope.metadata_only:
@@ -39,11 +39,13 @@ def shape(kind: Kind, scope: Scope, entry: Entry) -> Object:
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": obj["metadata"]}
 
 
-def list_objects(world: World, kind: Kind, scope: Scope) -> ObjectList:
+def list_objects(world: World, kind: Kind, *, scope: Scope) -> ObjectList:
     """Everything in the scope, in the order of namespaces and names."""
     matches = matcher(kind, scope)
     namespace = scope.namespace if kind.namespaced else ""
-    items = [shape(kind, scope, entry) for _, entry in world.store.list(kind.storage, namespace) if matches(entry.obj)]
+    items = [
+        shape(kind, scope, entry=entry) for _, entry in world.store.list(kind.storage, namespace) if matches(entry.obj)
+    ]
     return ObjectList(items, str(world.store.version))
 
 
@@ -55,14 +57,14 @@ def _position(text: str) -> int:
         raise status.internal(f'resourceVersion: Invalid value: "{text}": {why}') from None
 
 
-async def watch(world: World, kind: Kind, scope: Scope, *, resource_version: str) -> AsyncIterator[WatchEvent]:
+async def watch(world: World, kind: Kind, *, scope: Scope, resource_version: str) -> AsyncIterator[WatchEvent]:
     """Changes in the scope. Without a resource version (or `0`) it begins with what is there.
 
     Raises `Gone` when the position is too old, and what `drop` was given as error.
     """
     matches = matcher(kind, scope)
     since = _position(resource_version)
-    initial = list_objects(world, kind, scope) if since == 0 else None
+    initial = list_objects(world, kind, scope=scope) if since == 0 else None
     watcher = world.store.open(
         kind.storage, scope.namespace if kind.namespaced else "", since=since or world.store.version
     )
@@ -73,7 +75,7 @@ async def watch(world: World, kind: Kind, scope: Scope, *, resource_version: str
             yield WatchEvent("ADDED", obj)
         while True:
             while watcher.queue:
-                event = _event(kind, scope, watcher.queue.popleft(), matches)
+                event = _event(kind, scope, change=watcher.queue.popleft(), matches=matches)
                 if event is not None:
                     yield event
             if watcher.closed:
@@ -86,7 +88,7 @@ async def watch(world: World, kind: Kind, scope: Scope, *, resource_version: str
             world.store.watchers.remove(watcher)
 
 
-def _event(kind: Kind, scope: Scope, change: Change | int, matches: Callable[[Object], bool]) -> WatchEvent | None:
+def _event(kind: Kind, scope: Scope, *, change: Change | int, matches: Callable[[Object], bool]) -> WatchEvent | None:
     if isinstance(change, int):
         meta = {"resourceVersion": str(change), "creationTimestamp": None}
         return WatchEvent("BOOKMARK", {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta})
@@ -95,10 +97,10 @@ def _event(kind: Kind, scope: Scope, change: Change | int, matches: Callable[[Ob
     if not now and not before:
         return None
     type_ = ("MODIFIED" if before else "ADDED") if now else "DELETED"
-    return WatchEvent(type_, shape(kind, scope, change.entry))
+    return WatchEvent(type_, shape(kind, scope, entry=change.entry))
 
 
-def drop(world: World, storage: Storage | None, error: Exception | None) -> int:
+def drop(world: World, storage: Storage | None, *, error: Exception | None) -> int:
     """Ends watches on a kind, or all."""
     found = [watcher for watcher in world.store.watchers if storage in (None, watcher.storage)]
     for watcher in found:
@@ -112,8 +114,8 @@ def bookmark(world: World) -> None:
         watcher.put(world.store.version)
 
 
-def log_tail(world: World, pod: Object, container: str, tail_lines: int) -> str:
-    """The last lines of a container's log. Raises `BadRequest` while there is none, or when the container is unclear."""
+def log_tail(world: World, pod: Object, *, container: str, tail_lines: int) -> str:
+    """The last lines of a container's log. Raises `BadRequest` while there is none or the container is unclear."""
     meta = pod["metadata"]
     names = [item["name"] for item in pod["spec"].get("containers") or ()]
     if not container and len(names) > 1:
@@ -122,12 +124,12 @@ def log_tail(world: World, pod: Object, container: str, tail_lines: int) -> str:
     container = container or names[0]
     if container not in names:
         raise status.bad_request(f"container {container} is not valid for pod {meta['name']}")
-    text = world.logs.get((meta["uid"], container), world.logs.get((meta["uid"], "")))
-    if text is None:
+    log = world.logs.get((meta["uid"], container), world.logs.get((meta["uid"], "")))
+    if log is None:
         if (pod.get("status") or {}).get("phase") == "Pending":
             raise status.bad_request(
                 f'container "{container}" in pod "{meta["name"]}" is waiting to start: ContainerCreating'
             )
         return ""
-    lines = text.splitlines(keepends=True)
+    lines = log.splitlines(keepends=True)
     return "".join(lines[-tail_lines:] if tail_lines else [])

@@ -32,7 +32,7 @@ def identity_of(user: str) -> Identity:
 class Write(NamedTuple):
     """How an object is to be written.
 
-    `strict` refuses unknown fields of built-in and custom kinds (kubectl's `--validate=strict`) instead of dropping them.
+    `strict` refuses unknown fields (kubectl's `--validate=strict`) instead of dropping them.
     """
 
     manager: str

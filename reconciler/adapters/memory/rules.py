@@ -51,7 +51,7 @@ def _resources(resources: Object, path: str) -> Iterator[Cause]:
     for name, text in (resources.get("requests") or {}).items():
         wanted, limit = quantity.value(text), quantity.value(limits.get(name, ""))
         if wanted is not None and limit is not None and wanted > limit:
-            yield invalid(path, f'"{text}"', f"must be less than or equal to {name} limit of {limits[name]}")
+            yield invalid(path, f'"{text}"', message=f"must be less than or equal to {name} limit of {limits[name]}")
 
 
 def _template(obj: Object) -> Iterator[Cause]:
@@ -61,7 +61,9 @@ def _template(obj: Object) -> Iterator[Cause]:
         yield required("spec.selector")
     if not selector or not selectors.of_selector(selector)({"metadata": {"labels": labels}}):
         yield invalid(
-            "spec.template.metadata.labels", _json(labels or None), "`selector` does not match template `labels`"
+            "spec.template.metadata.labels",
+            _json(labels or None),
+            message="`selector` does not match template `labels`",
         )
     yield from _containers(template.get("spec"), "spec.template.spec")
 
@@ -86,7 +88,7 @@ def _service(obj: Object) -> Iterator[Cause]:
     for number, port in enumerate(spec.get("ports") or ()):
         if not 1 <= port.get("port", 0) <= 65535:
             yield invalid(
-                f"spec.ports[{number}].port", str(port.get("port", 0)), "must be between 1 and 65535, inclusive"
+                f"spec.ports[{number}].port", str(port.get("port", 0)), message="must be between 1 and 65535, inclusive"
             )
 
 
@@ -98,7 +100,7 @@ def _config(obj: Object) -> Iterator[Cause]:
             if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key):
                 yield invalid(
                     f"{field}[{key}]", f'"{key}"',
-                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
+                    message="a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
                     "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
                 )  # fmt: skip
 
@@ -140,7 +142,7 @@ def _unchanged(*paths: str) -> Callable[[Object, Object], Iterator[Cause]]:
         for path in paths:
             before, after = _get(old, *path.split(".")), _get(new, *path.split("."))
             if not same(before, after):
-                yield invalid(path, _json(after), IMMUTABLE)
+                yield invalid(path, _json(after), message=IMMUTABLE)
 
     return compare
 
@@ -149,7 +151,7 @@ def _service_update(old: Object, new: Object) -> Iterator[Cause]:
     before, after = _get(old, "spec", "clusterIP"), _get(new, "spec", "clusterIP")
     kept = "ExternalName" not in (_get(old, "spec", "type"), _get(new, "spec", "type"))
     if kept and before and before != after:
-        yield invalid("spec.clusterIPs[0]", _json(_get(new, "spec", "clusterIPs")), "may not change once set")
+        yield invalid("spec.clusterIPs[0]", _json(_get(new, "spec", "clusterIPs")), message="may not change once set")
 
 
 def _claim_update(old: Object, new: Object) -> Iterator[Cause]:
@@ -229,7 +231,7 @@ _UPDATES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
 }
 
 
-def check_update(kind: str, old: Object, new: Object) -> list[Cause]:
+def check_update(kind: str, old: Object, *, new: Object) -> list[Cause]:
     """What of a built-in object must not change as it did."""
     found = _UPDATES.get(kind)
     return list(found(old, new)) if found else []

@@ -1,4 +1,4 @@
-"""Types of objects, compiled from OpenAPI: those of built-in kinds from `builtin.json`, those of CRDs from their schema.
+"""Types of objects, compiled from OpenAPI: of built-in kinds from `builtin.json`, of custom ones from their CRD.
 
 Not validation: a `Schema` only says what a value at a place is, how lists and maps there merge, and what is defaulted.
 A compiled schema is never changed.
@@ -22,8 +22,8 @@ class Schema:
     """The type of one place in an object."""
 
     __slots__ = (
-        "default", "element", "embedded", "fields", "has_default", "int_or_string", "keys", "nullable", "patch_key", "patch_merge",
-        "preserve", "raw", "relation", "required", "retain_keys", "type",
+        "default", "element", "embedded", "fields", "has_default", "int_or_string", "keys", "nullable", "patch_key",
+        "patch_merge", "preserve", "raw", "relation", "required", "retain_keys", "type",
     )  # fmt: skip
 
     def __init__(self, raw: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ class Cause(NamedTuple):
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-def invalid(field: str, value: str, message: str) -> Cause:
+def invalid(field: str, value: str, *, message: str) -> Cause:
     """`field: Invalid value: value: message`; `value` is already rendered as JSON, an empty one is left out."""
     shown = f"{value}: " if value else ""
     return Cause("FieldValueInvalid", field, f"Invalid value: {shown}{message}")
@@ -38,8 +38,8 @@ def forbidden(field: str, message: str) -> Cause:
 
 
 def make(
-    error: type[errors.ClusterError], message: str, *, details: Mapping[str, Any] | None = None, retry_after_s: float = 0.0,
-    code: int = 0,
+    error: type[errors.ClusterError], message: str, *, details: Mapping[str, Any] | None = None,
+    retry_after_s: float = 0.0, code: int = 0,
 ) -> errors.ClusterError:  # fmt: skip
     """An error of the given leaf whose `status` is the object that goes over the wire."""
     status: dict[str, Any] = {
@@ -51,7 +51,7 @@ def make(
     return error(message, status=status, retry_after_s=retry_after_s)
 
 
-def _details(kind: Kind, name: str, causes: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
+def _details(kind: Kind, name: str, *, causes: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
     details: dict[str, Any] = {"name": name, "group": kind.group, "kind": kind.plural, "causes": list(causes)}
     return {key: value for key, value in details.items() if value}
 
@@ -64,24 +64,24 @@ def already_exists(kind: Kind, name: str) -> errors.ClusterError:
     return make(errors.AlreadyExists, f'{kind.resource} "{name}" already exists', details=_details(kind, name))
 
 
-def conflict(kind: Kind, name: str, why: str) -> errors.ClusterError:
+def conflict(kind: Kind, name: str, *, why: str) -> errors.ClusterError:
     """`Operation cannot be fulfilled on …: why`."""
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}'
     return make(errors.Conflict, message, details=_details(kind, name))
 
 
-def precondition(kind: Kind, name: str, why: str) -> errors.ClusterError:
+def precondition(kind: Kind, name: str, *, why: str) -> errors.ClusterError:
     """A conflict about a deletion: there the API names the kind instead of the resource."""
     message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
     details = {"name": name, "group": kind.group, "kind": kind.kind}
     return make(errors.Conflict, message, details={k: v for k, v in details.items() if v})
 
 
-def invalid_object(kind: Kind, name: str, causes: list[Cause]) -> errors.ClusterError:
+def invalid_object(kind: Kind, name: str, *, causes: list[Cause]) -> errors.ClusterError:
     """422 with every cause; one cause is told inline, several in brackets, as the API does."""
     text = str(causes[0]) if len(causes) == 1 else "[" + ", ".join(map(str, causes)) + "]"
     wire = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes]
-    details = _details(kind, name, wire)
+    details = _details(kind, name, causes=wire)
     details["kind"] = kind.kind
     return make(errors.Invalid, f'{kind.qualified} "{name}" is invalid: {text}', details=details)
 

@@ -16,9 +16,9 @@ Object = dict[str, Any]
 #: Built-in kinds without `metadata.generation`.
 _NO_GENERATION = frozenset(
     {
-        "Namespace", "Node", "PersistentVolume", "ConfigMap", "Secret", "Service", "ServiceAccount", "Event", "Endpoints",
-        "PersistentVolumeClaim", "LimitRange", "ResourceQuota", "Lease", "Role", "RoleBinding", "ClusterRole",
-        "ClusterRoleBinding", "StorageClass", "HorizontalPodAutoscaler",
+        "Namespace", "Node", "PersistentVolume", "ConfigMap", "Secret", "Service", "ServiceAccount", "Event",
+        "Endpoints", "PersistentVolumeClaim", "LimitRange", "ResourceQuota", "Lease", "Role", "RoleBinding", "StorageClass",
+        "ClusterRole", "ClusterRoleBinding", "HorizontalPodAutoscaler",
     }
 )  # fmt: skip
 PROTECTION = "kubernetes.io/pvc-protection"
@@ -57,7 +57,7 @@ def holds(kind: Kind, obj: Object) -> bool:
     return bool(kind.type_name and kind.kind == "Namespace" and (obj.get("spec") or {}).get("finalizers"))
 
 
-def prepare_create(world: World, kind: Kind, obj: Object) -> Object:
+def prepare_create(world: World, kind: Kind, *, obj: Object) -> Object:
     """A new object with its identity, generation 1 and without what its creator may not set."""
     meta = {
         k: v
@@ -144,7 +144,7 @@ _ON_CREATE = {
 }
 
 
-def confine(kind: Kind, old: Object, new: Object, subresource: str) -> Object:
+def confine(kind: Kind, old: Object, *, new: Object, subresource: str) -> Object:
     """Of an update only what its place may change: `status` through the sub-resource, the rest through the object."""
     if subresource == "status":
         kept = {k: v for k, v in old.items() if k != "status"}
@@ -155,20 +155,20 @@ def confine(kind: Kind, old: Object, new: Object, subresource: str) -> Object:
     return new
 
 
-def prepare_update(world: World, kind: Kind, old: Object, new: Object, subresource: str) -> Object:
+def prepare_update(kind: Kind, old: Object, *, new: Object, subresource: str) -> Object:
     """The new object with the identity of the old one, what the server keeps, and its generation."""
     before = old["metadata"]
     meta = {k: v for k, v in new["metadata"].items() if k not in (*_SERVER_SET, "resourceVersion")}
     meta |= {k: before[k] for k in _SERVER_SET if k in before}
     new = {**new, "metadata": meta}
     if kind.type_name:
-        new = _keep_server_fields(kind, old, new)
-    if "generation" in before and not subresource and _intent_changed(kind, old, new):
+        new = _keep_server_fields(kind, old, new=new)
+    if "generation" in before and not subresource and _intent_changed(kind, old, new=new):
         meta["generation"] = before["generation"] + 1
     return new
 
 
-def _keep_server_fields(kind: Kind, old: Object, new: Object) -> Object:
+def _keep_server_fields(kind: Kind, old: Object, *, new: Object) -> Object:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if kind.kind == "Service" and spec.get("type") != "ExternalName":
         return {**new, "spec": _addresses(spec, before)}
@@ -191,7 +191,7 @@ def _addresses(spec: Object, before: Object) -> Object:
     return spec
 
 
-def _intent_changed(kind: Kind, old: Object, new: Object) -> bool:
+def _intent_changed(kind: Kind, old: Object, *, new: Object) -> bool:
     if kind.type_name and "spec" in new:
         if kind.kind == "Deployment" and not same(
             old["metadata"].get("annotations"), new["metadata"].get("annotations")

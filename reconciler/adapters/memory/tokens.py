@@ -11,7 +11,7 @@ from reconciler.adapters.memory.world import World, text_of
 EXPIRES_S_MIN = 600
 
 
-def issue(world: World, namespace: str, service_account: str, expires_s: int) -> tuple[str, str]:
+def issue(world: World, namespace: str, *, service_account: str, expires_s: int) -> tuple[str, str]:
     """A token and the time at which it expires."""
     user = f"system:serviceaccount:{namespace}:{service_account}"
     token = f"memory.{world.new_uid()}"

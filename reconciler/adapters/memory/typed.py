@@ -1,7 +1,7 @@
 """Typed values: field sets, comparison, merge and removal of items by schema.
 
-Pure. Semantics: structured-merge-diff v6 `typed` (`tofieldset.go`, `compare.go`, `merge.go`, `remove.go`). Absent is `None`;
-results share structure with their arguments, so that what did not change stays the very same object.
+Pure. Semantics: structured-merge-diff v6 `typed` (`tofieldset.go`, `compare.go`, `merge.go`, `remove.go`). Absent is
+`None`; results share structure with their arguments, so that what did not change stays the very same object.
 """
 
 from __future__ import annotations
@@ -91,15 +91,15 @@ def members_of(value: Any, schema: Schema) -> FieldSet:
     return _as_member(children)
 
 
-def compare(left: Any, right: Any, schema: Schema) -> Comparison:
+def compare(left: Any, right: Any, *, schema: Schema) -> Comparison:
     """Compares two granular values (roots)."""
     result = Comparison({}, {}, {})
     if left is not right:
-        _compare_children(left or {}, right or {}, schema, result)
+        _compare_children(left or {}, right or {}, schema=schema, into=result)
     return result
 
 
-def _compare_children(left: Any, right: Any, schema: Schema, into: Comparison) -> None:
+def _compare_children(left: Any, right: Any, *, schema: Schema, into: Comparison) -> None:
     if isinstance(left, list):
         lefts, rights = index(left, schema), index(right, schema)
         pairs = {e: (lefts.get(e), rights.get(e), schema.item) for e in {**lefts, **rights}}
@@ -108,10 +108,10 @@ def _compare_children(left: Any, right: Any, schema: Schema, into: Comparison) -
         pairs = {f"f:{name}": (left.get(name), right.get(name), schema.child(name)) for name in names}
     for element, (mine, theirs, child) in pairs.items():
         if mine is not theirs:
-            _compare_one(element, mine, theirs, schema=child, into=into)
+            _compare_one(element, mine, right=theirs, schema=child, into=into)
 
 
-def _compare_one(element: str, left: Any, right: Any, *, schema: Schema, into: Comparison) -> None:
+def _compare_one(element: str, left: Any, *, right: Any, schema: Schema, into: Comparison) -> None:
     if left is None:
         into.added[element] = members_of(right, schema)
     elif right is None:
@@ -121,23 +121,23 @@ def _compare_one(element: str, left: Any, right: Any, *, schema: Schema, into: C
             into.modified[element] = {}
     else:
         below = Comparison({}, {}, {})
-        _compare_children(left, right, schema, below)
+        _compare_children(left, right, schema=schema, into=below)
         for whole, part in zip(into, below, strict=True):
             if part:
                 whole[element] = part
 
 
-def merge(live: Any, config: Any, schema: Schema) -> Any:
+def merge(live: Any, config: Any, *, schema: Schema) -> Any:
     """`config` laid over `live`: what server-side apply keeps of both."""
     if config is None or live is config:
         return live
     if live is None or not granular(config, schema) or type(live) is not type(config):
         return live if live is not None and same(live, config) else config
     if isinstance(config, list):
-        return _keep(live, _merge_lists(live, config, schema))
+        return _keep(live, _merge_lists(live, config, schema=schema))
     merged = dict(live)
     for name, value in config.items():
-        merged[name] = merge(live.get(name), value, schema.child(name))
+        merged[name] = merge(live.get(name), value, schema=schema.child(name))
     return _keep(live, merged)
 
 
@@ -149,7 +149,7 @@ def _keep(live: Any, merged: Any) -> Any:
     return live if all(a is b for a, b in pairs) else merged
 
 
-def _merge_lists(live: list[Any], config: list[Any], schema: Schema) -> list[Any]:
+def _merge_lists(live: list[Any], config: list[Any], *, schema: Schema) -> list[Any]:
     """Items in the order of `config`, those only in `live` staying where they were between them."""
     lefts, rights = index(live, schema), index(config, schema)
     left_order, right_order = list(lefts), list(rights)
@@ -171,14 +171,14 @@ def _merge_lists(live: list[Any], config: list[Any], schema: Schema) -> list[Any
         if ri == len(right_order):
             break
         taken = right_order[ri]
-        merged[taken] = merge(lefts.get(taken), rights[taken], schema.item)
+        merged[taken] = merge(lefts.get(taken), rights[taken], schema=schema.item)
         ri += 1
         li += element == taken
         next_shared = next(shared, None) if taken == next_shared else next_shared
     return list(merged.values())
 
 
-def remove(value: Any, gone: FieldSet, schema: Schema) -> Any:
+def remove(value: Any, gone: FieldSet, *, schema: Schema) -> Any:
     """`value` without the members of `gone`; None when nothing is left."""
     if not gone or not value or not isinstance(value, (dict, list)):
         return value
@@ -186,13 +186,13 @@ def remove(value: Any, gone: FieldSet, schema: Schema) -> Any:
         return None
     if isinstance(value, list):
         items = [
-            remove(item, gone.get(element, {}), schema.item)
+            remove(item, gone.get(element, {}), schema=schema.item)
             for item in value
             if not _is_gone(element := element_of(item, schema), gone)
         ]
         return _keep(value, items) if items else None
     kept = {
-        name: remove(item, gone.get(f"f:{name}", {}), schema.child(name))
+        name: remove(item, gone.get(f"f:{name}", {}), schema=schema.child(name))
         for name, item in value.items()
         if not _is_gone(f"f:{name}", gone)
     }

@@ -24,14 +24,14 @@ def ready_of(obj: Object) -> int:
     return int(status.get("numberReady" if obj["kind"] == "DaemonSet" else "readyReplicas", 0))
 
 
-def write(world: World, at: Location, entry: Entry, *, rollout: Rollout, phase: str) -> None:
+def write(world: World, at: Location, *, entry: Entry, rollout: Rollout, phase: str) -> None:
     """Writes the status of a workload that is `progressing`, `ready` or `exceeded`."""
     ready = rollout.wanted if phase == "ready" else min(rollout.ready_before, rollout.wanted)
     make = _BY_KIND[entry.obj["kind"]]
     status = make(entry.obj, rollout, ready, phase)
     if entry.obj["kind"] == "Deployment":
-        status["conditions"] = _conditions(world, entry.obj, rollout, ready=ready, phase=phase)
-    conditions.write_status(world, at, entry, {k: v for k, v in status.items() if v != 0 or k in _ALWAYS})
+        status["conditions"] = _conditions(world, entry.obj, rollout=rollout, ready=ready, phase=phase)
+    conditions.write_status(world, at, entry=entry, status={k: v for k, v in status.items() if v != 0 or k in _ALWAYS})
 
 
 #: Counters that are written even when they are 0.
@@ -54,20 +54,20 @@ def _deployment(obj: Object, rollout: Rollout, ready: int, phase: str) -> Object
     return {key: value for key, value in found.items() if value or key == "observedGeneration"}
 
 
-def _conditions(world: World, obj: Object, rollout: Rollout, *, ready: int, phase: str) -> list[Object]:
+def _conditions(world: World, obj: Object, *, rollout: Rollout, ready: int, phase: str) -> list[Object]:
     time, name = world.time_text(), obj["metadata"]["name"]
     available = ready >= rollout.wanted
     words = "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable"
     text = f"Deployment {'has' if available else 'does not have'} minimum availability."
     have = list((obj.get("status") or {}).get("conditions") or ())
-    have = conditions.condition(have, conditions.make("Available", available, words, text), time, updated=True)
+    have = conditions.condition(have, conditions.make("Available", available, words, text), time=time, updated=True)
     new_set = f'ReplicaSet "{name}-{rollout.template}"'
     progressing = {
         "ready": (True, "NewReplicaSetAvailable", f"{new_set} has successfully progressed."),
         "exceeded": (False, "ProgressDeadlineExceeded", f"{new_set} has timed out progressing."),
         "progressing": (True, "ReplicaSetUpdated", f"{new_set} is progressing."),
     }[phase]
-    return conditions.condition(have, conditions.make("Progressing", *progressing), time, updated=True)
+    return conditions.condition(have, conditions.make("Progressing", *progressing), time=time, updated=True)
 
 
 def _replica_set(obj: Object, rollout: Rollout, ready: int, phase: str) -> Object:
@@ -94,8 +94,8 @@ def _daemon_set(obj: Object, rollout: Rollout, ready: int, phase: str) -> Object
     updated = rollout.wanted if phase == "ready" or not rollout.ready_before else 0
     return {
         "observedGeneration": obj["metadata"]["generation"], "currentNumberScheduled": rollout.wanted,
-        "desiredNumberScheduled": rollout.wanted, "numberMisscheduled": 0, "numberReady": ready, "numberAvailable": ready,
-        "numberUnavailable": rollout.wanted - ready, "updatedNumberScheduled": updated,
+        "desiredNumberScheduled": rollout.wanted, "numberMisscheduled": 0, "numberReady": ready,
+        "numberAvailable": ready, "numberUnavailable": rollout.wanted - ready, "updatedNumberScheduled": updated,
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Rollout(NamedTuple):
 
 def install(world: World, policy: Workloads) -> None:
     """Adds the controllers to a world."""
-    world.handlers["workload"] = lambda w, uid: _sync(w, policy, uid)
+    world.handlers["workload"] = lambda w, uid: _sync(w, policy, uid=uid)
     world.listen(lambda change: _on_change(world, change))
 
 
@@ -57,7 +57,7 @@ def _wanted(obj: Object, policy: Workloads) -> int:
     return policy.nodes if obj["kind"] == "DaemonSet" else int(obj["spec"].get("replicas", 1))
 
 
-def _rollout(world: World, obj: Object, wanted: int) -> Rollout:
+def _rollout(world: World, obj: Object, *, wanted: int) -> Rollout:
     """The rollout in progress; a new one begins here."""
     uid, name = obj["metadata"]["uid"], template_hash(obj["spec"]["template"])
     before: Rollout | None = world.memory.get(uid)
@@ -70,21 +70,21 @@ def _rollout(world: World, obj: Object, wanted: int) -> Rollout:
     return found
 
 
-def _sync(world: World, policy: Workloads, uid: str) -> None:
+def _sync(world: World, policy: Workloads, *, uid: str) -> None:
     found = world.entry(uid)
     if found is None or found[0].storage not in KINDS or "deletionTimestamp" in found[1].obj["metadata"]:
         return
     at, entry = found
     behaviour = policy.of(entry.obj)
-    rollout = _rollout(world, entry.obj, _wanted(entry.obj, policy))
-    phase = _phase(world, entry.obj, behaviour, rollout)
+    rollout = _rollout(world, entry.obj, wanted=_wanted(entry.obj, policy))
+    phase = _phase(world, entry.obj, behaviour=behaviour, rollout=rollout)
     if behaviour.pods:
-        _make(world, entry.obj, rollout, settled=phase == "ready")
+        _make(world, entry.obj, rollout=rollout, settled=phase == "ready")
     entry = world.store.get(at) or entry
-    workload_status.write(world, at, entry, rollout=rollout, phase=phase)
+    workload_status.write(world, at, entry=entry, rollout=rollout, phase=phase)
 
 
-def _phase(world: World, obj: Object, behaviour: Behaviour, rollout: Rollout) -> str:
+def _phase(world: World, obj: Object, *, behaviour: Behaviour, rollout: Rollout) -> str:
     """`progressing`, `ready` or `exceeded`; sets the timer for what comes next."""
     now, due = world.clock(), rollout.started + behaviour.after_s
     ends = behaviour.outcome in ("ready", "fail")
@@ -101,30 +101,30 @@ def _phase(world: World, obj: Object, behaviour: Behaviour, rollout: Rollout) ->
     return "progressing"
 
 
-def _make(world: World, obj: Object, rollout: Rollout, *, settled: bool) -> None:
+def _make(world: World, obj: Object, *, rollout: Rollout, settled: bool) -> None:
     if obj["kind"] == "Deployment":
-        _replica_sets(world, obj, rollout, settled=settled)
+        _replica_sets(world, obj, rollout=rollout, settled=settled)
     elif obj["kind"] == "StatefulSet":
-        _numbered(world, obj, rollout)
+        _numbered(world, obj, rollout=rollout)
     else:
-        _interchangeable(world, obj, rollout)
+        _interchangeable(world, obj, rollout=rollout)
 
 
-def _replica_sets(world: World, obj: Object, rollout: Rollout, *, settled: bool) -> None:
+def _replica_sets(world: World, obj: Object, *, rollout: Rollout, settled: bool) -> None:
     meta = obj["metadata"]
     name = f"{meta['name']}-{rollout.template}"
     for at in world.store.dependents(meta["uid"]):
         entry = world.store.get(at)
         if entry is not None and at.storage == ("apps", "replicasets"):
             replicas = rollout.wanted if at.name == name else (0 if settled else entry.obj["spec"]["replicas"])
-            _adjust(world, at, entry, replicas=replicas, annotations=pods.inherited(obj))
+            _adjust(world, at, entry=entry, replicas=replicas, annotations=pods.inherited(obj))
     kind = world.catalog.kind("apps/v1", "ReplicaSet")
     if world.store.get(world.location(kind, meta["namespace"], name)) is not None:
         return
-    registry.create(world, kind, _replica_set(obj, name, rollout), Write("kube-controller-manager"))
+    registry.create(world, kind, obj=_replica_set(obj, name, rollout=rollout), write=Write("kube-controller-manager"))
 
 
-def _replica_set(obj: Object, name: str, rollout: Rollout) -> Object:
+def _replica_set(obj: Object, name: str, *, rollout: Rollout) -> Object:
     mark = {"pod-template-hash": rollout.template}
     template = obj["spec"]["template"]
     meta = template.get("metadata") or {}
@@ -144,7 +144,7 @@ def _replica_set(obj: Object, name: str, rollout: Rollout) -> Object:
     }  # fmt: skip
 
 
-def _adjust(world: World, at: Location, entry: Entry, *, replicas: int, annotations: Object) -> None:
+def _adjust(world: World, at: Location, *, entry: Entry, replicas: int, annotations: Object) -> None:
     """Scales a ReplicaSet and hands it the Deployment's annotations."""
     meta, spec = entry.obj["metadata"], entry.obj["spec"]
     if spec["replicas"] == replicas and (meta.get("annotations") or {}) == annotations:
@@ -154,19 +154,19 @@ def _adjust(world: World, at: Location, entry: Entry, *, replicas: int, annotati
     world.store.put(at, {**entry.obj, "metadata": meta, "spec": {**spec, "replicas": replicas}})
 
 
-def _interchangeable(world: World, obj: Object, rollout: Rollout) -> None:
+def _interchangeable(world: World, obj: Object, *, rollout: Rollout) -> None:
     """As many Pods as wanted; of too many the youngest go, and with a new template all old ones."""
     mark = {} if obj["kind"] == "ReplicaSet" else {"controller-revision-hash": rollout.template}
     have = pods.of(world, obj)
     stale = [pod for pod in have if mark and not mark.items() <= (pod[1].obj["metadata"].get("labels") or {}).items()]
     current = [pod for pod in have if pod not in stale]
     for _, entry in [*stale, *current[rollout.wanted :]]:
-        deletion.delete(world, world.catalog.kind("v1", "Pod"), entry)
+        deletion.delete(world, entry)
     for _ in range(rollout.wanted - len(current)):
         pods.make(world, obj, labels=mark)
 
 
-def _numbered(world: World, obj: Object, rollout: Rollout) -> None:
+def _numbered(world: World, obj: Object, *, rollout: Rollout) -> None:
     """The Pods of a StatefulSet: `name-0`, `name-1`, …"""
     mark = {"controller-revision-hash": f"{obj['metadata']['name']}-{rollout.template}"}
     names = {f"{obj['metadata']['name']}-{number}" for number in range(rollout.wanted)}
@@ -175,6 +175,6 @@ def _numbered(world: World, obj: Object, rollout: Rollout) -> None:
         if at.name in names and mark.items() <= labels.items():
             names.discard(at.name)
         else:
-            deletion.delete(world, world.catalog.kind("v1", "Pod"), entry)
+            deletion.delete(world, entry)
     for name in sorted(names):
         pods.make(world, obj, name=name, labels={**mark, "apps.kubernetes.io/pod-index": name.rsplit("-", 1)[1]})

@@ -40,7 +40,7 @@ def refused(error: ClusterError) -> web.Response:
     return answer
 
 
-def plain(code: int, message: str, reason: str = "") -> web.Response:
+def plain(code: int, message: str, *, reason: str = "") -> web.Response:
     """A Status that names no object: for unknown paths and methods."""
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "code": code}
     return json({**body, "reason": reason, "details": {}}, code=code)
@@ -48,7 +48,7 @@ def plain(code: int, message: str, reason: str = "") -> web.Response:
 
 def no_path() -> web.Response:
     """404 for a path that is not served: no object is named, so clients know that the kind is unknown."""
-    return plain(404, "the server could not find the requested resource", "NotFound")
+    return plain(404, "the server could not find the requested resource", reason="NotFound")
 
 
 def success(details: Object) -> Object:
@@ -64,7 +64,8 @@ async def body_of(request: web.Request) -> Any:
     if "protobuf" in request.content_type or "cbor" in request.content_type:
         raise status.make(
             errors.BadRequest,
-            "the sandbox reads JSON and YAML, not protobuf: use `kubectl apply -f` instead of `kubectl create` with arguments",
+            "the sandbox reads JSON and YAML, not protobuf: use `kubectl apply -f FILE`, not `kubectl create` with "
+            "arguments",
             code=415,
         )
     try:

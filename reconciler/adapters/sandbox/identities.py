@@ -25,7 +25,7 @@ def split(path: str) -> tuple[str, str]:
     return token, f"/{rest}"
 
 
-def authenticate(cluster: MemoryCluster, request: web.Request, token: str, *, admin_token: str) -> MemoryCluster:
+def authenticate(cluster: MemoryCluster, request: web.Request, *, token: str, admin_token: str) -> MemoryCluster:
     """The cluster as the request's user; a bearer token comes before `token`, the one of the path.
 
     Raises `Unauthorized`, or `Forbidden` for impersonation without the right.
@@ -53,6 +53,6 @@ def _impersonated(cluster: MemoryCluster, request: web.Request) -> MemoryCluster
         asked = rbac.Attributes("impersonate", "", "users", "", user)
     wanted = [asked, *(rbac.Attributes("impersonate", "", "groups", "", group) for group in groups)]
     for one in wanted:
-        if not rbac.allowed(cluster.world, cluster.identity, one):
+        if not rbac.allowed(cluster.world, cluster.identity, asked=one):
             raise rbac.refuse(one, cluster.identity)
     return cluster.as_user(user, groups=groups)

@@ -23,7 +23,7 @@ def access(cluster: MemoryCluster, body: Object) -> Object:
     else:
         words = ("verb", "group", "resource", "namespace", "name", "subresource")
         allowed = rbac.allowed(
-            cluster.world, cluster.identity, rbac.Attributes(*(asked.get(word, "") for word in words))
+            cluster.world, cluster.identity, asked=rbac.Attributes(*(asked.get(word, "") for word in words))
         )
     status = {"allowed": allowed} | ({} if allowed else {"reason": ""})
     return {

@@ -42,7 +42,7 @@ class Face:
         if path in ("/healthz", "/readyz", "/livez"):
             return web.Response(text="ok")
         try:
-            cluster = identities.authenticate(self._cluster, request, token, admin_token=self._token)
+            cluster = identities.authenticate(self._cluster, request, token=token, admin_token=self._token)
             target = routes.parse(path)
             if target is None or not target.plural:
                 return await self._document(cluster, path.rstrip("/"), target)
@@ -90,22 +90,24 @@ class Face:
             return answers.no_path()
         match request.method:
             case "GET" if request.query.get("watch") in ("true", "1"):
-                return await streams.watch(cluster, request, kind, target)
+                return await streams.watch(cluster, request, kind=kind, target=target)
             case "GET" if not target.name:
-                return await streams.list_objects(cluster, request, kind, target=target, pages=self._pages)
+                return await streams.list_objects(cluster, request, kind=kind, target=target, pages=self._pages)
             case "GET":
-                return await verbs.get(cluster, request, kind, target)
+                return await verbs.get(cluster, request, kind=kind, target=target)
             case "POST":
-                return await verbs.create(cluster, request, kind, target)
+                return await verbs.create(cluster, request, kind=kind, target=target)
             case "PUT":
-                return await verbs.replace(cluster, request, kind, target)
+                return await verbs.replace(cluster, request, kind=kind, target=target)
             case "PATCH":
-                return await verbs.patch(cluster, request, kind, target)
+                return await verbs.patch(cluster, request, kind=kind, target=target)
             case "DELETE" if target.name:
-                return await verbs.delete(cluster, request, kind, target)
+                return await verbs.delete(cluster, request, kind=kind, target=target)
             case "DELETE":
-                return await verbs.delete_collection(cluster, request, kind, target)
-        return answers.plain(405, "the server does not allow this method on the requested resource", "MethodNotAllowed")
+                return await verbs.delete_collection(cluster, request, kind=kind, target=target)
+        return answers.plain(
+            405, "the server does not allow this method on the requested resource", reason="MethodNotAllowed"
+        )
 
 
 async def drive(cluster: MemoryCluster) -> None:

@@ -64,15 +64,15 @@ class Pages:
 
 
 async def list_objects(
-    cluster: MemoryCluster, request: web.Request, kind: Kind, *, target: Target, pages: Pages
+    cluster: MemoryCluster, request: web.Request, *, kind: Kind, target: Target, pages: Pages
 ) -> web.Response:
     """GET of a collection, as a list, as metadata, or as a table."""
-    scope = verbs.scope_of(request, kind, target)
+    scope = verbs.scope_of(request, kind, target=target)
     token = request.query.get("continue", "")
     whole = await cluster.list(scope)
     items, meta = pages.cut(pages.take(token) if token else whole, int(request.query.get("limit") or 0))
     if verbs.wants_table(request):
-        return answers.json(verbs.table_of(cluster, request, kind, items, meta))
+        return answers.json(verbs.table_of(cluster, request, kind=kind, objects=items, meta=meta))
     if scope.metadata_only:
         return answers.json({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
                              "items": [_partial(item) for item in items]})  # fmt: skip
@@ -83,9 +83,9 @@ def _partial(obj: Object) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
 
 
-async def watch(cluster: MemoryCluster, request: web.Request, kind: Kind, target: Target) -> web.StreamResponse:
+async def watch(cluster: MemoryCluster, request: web.Request, *, kind: Kind, target: Target) -> web.StreamResponse:
     """GET with `watch=true`. Errors before the first byte are answers, later ones `ERROR` events."""
-    scope = verbs.scope_of(request, kind, target)
+    scope = verbs.scope_of(request, kind, target=target)
     initial = request.query.get("sendInitialEvents") == "true"
     version = request.query.get("resourceVersion", "")
     whole = await cluster.list(scope) if initial else None
@@ -100,7 +100,7 @@ async def watch(cluster: MemoryCluster, request: web.Request, kind: Kind, target
         try:
             async with asyncio.timeout(int(request.query.get("timeoutSeconds") or WATCH_S)):
                 if whole:
-                    await _send_initial(send, whole, kind)
+                    await _send_initial(send, whole, kind=kind)
                 async for event in events:
                     await send(event)
         except TimeoutError:
@@ -110,7 +110,7 @@ async def watch(cluster: MemoryCluster, request: web.Request, kind: Kind, target
     return response
 
 
-async def _send_initial(send: _Sender, whole: ObjectList, kind: Kind) -> None:
+async def _send_initial(send: _Sender, whole: ObjectList, *, kind: Kind) -> None:
     for obj in whole.items:
         await send(WatchEvent("ADDED", obj))
     meta = {"resourceVersion": whole.resource_version, "annotations": {_END: "true"}, "creationTimestamp": None}
@@ -126,7 +126,6 @@ class _Sender:
         self._cluster, self._request, self._kind = cluster, request, kind
         self._scope, self._response = scope, response
         self._bookmarks = request.query.get("allowWatchBookmarks") == "true"
-        self._heads = True
 
     async def __call__(self, event: WatchEvent) -> None:
         if event.type == "BOOKMARK" and not self._bookmarks:
@@ -135,8 +134,7 @@ class _Sender:
         if verbs.wants_table(self._request):
             rows = [obj] if event.type != "BOOKMARK" else []
             meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            obj = verbs.table_of(self._cluster, self._request, self._kind, rows, meta, heads=self._heads)
-            self._heads = False
+            obj = verbs.table_of(self._cluster, self._request, kind=self._kind, objects=rows, meta=meta)
         elif self._scope.metadata_only:
             obj = _partial(obj)
         await self._response.write(_encode({"type": event.type, "object": obj}) + b"\n")

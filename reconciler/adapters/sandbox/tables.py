@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from reconciler.adapters.memory.kinds import Kind
 from reconciler.adapters.sandbox import jsonpath
 from reconciler.adapters.sandbox.columns import BUILTIN
@@ -89,30 +91,23 @@ def _custom(printed: Mapping[str, Any]) -> Column:
 
 
 def _text(found: list[Any]) -> str:
-    import msgspec
-
-    first = found[0]
-    return first if isinstance(first, str) else msgspec.json.encode(first).decode()
+    raw: bytes = b"" if isinstance(found[0], str) else msgspec.json.encode(found[0])
+    return raw.decode() or str(found[0])
 
 
-def table(
-    made: list[Column],
-    objects: list[Object],
-    *,
-    now: float,
-    meta: Object,
-    include: str = "Metadata",
-    heads: bool = True,
-) -> Object:
+def table(made: list[Column], objects: list[Object], *, now: float, meta: Object, include: str) -> Object:
     """A `meta.k8s.io/v1` Table of the objects. `include` is `None`, `Metadata` or `Object`."""
     rows = [{"cells": [column.cell(obj, now) for column in made], "object": _object(obj, include)} for obj in objects]
     definitions = [
-        {"name": c.name, "type": "string" if c.type == "date" else c.type, "format": c.format, "description": c.name, "priority": c.priority}
-        for c in made
+        {
+            "name": column.name, "type": "string" if column.type == "date" else column.type, "format": column.format,
+            "description": column.name, "priority": column.priority,
+        }
+        for column in made
     ]  # fmt: skip
     return {
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
-        "columnDefinitions": definitions if heads else [], "rows": rows,
+        "columnDefinitions": definitions, "rows": rows,
     }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from ledger.export.spreadsheet import COLUMNS
-from tests.demo.story import STREAM
 from tests.ledger.command import run
+from tests.ledger_demo.story import STREAM
 
 
 def _seqs(*words: str | Path) -> list[int]:

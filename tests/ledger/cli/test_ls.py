@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from tests.demo.story import NEIGHBOUR, STREAM
 from tests.ledger.command import hostile, run
+from tests.ledger_demo.story import NEIGHBOUR, STREAM
 
 
 def test_streams_and_how_their_last_run_ended(ledger: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.envelope import Actor
 from ledger.sqlite_log import SqliteLog
-from tests.demo.story import START
 from tests.ledger.command import run
+from tests.ledger_demo.story import START
 
 
 @pytest.mark.parametrize(("words", "seqs"), [((), list(range(81, 91))), (("-n", "2"), [89, 90]), (("-n", "0"), [])])

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.envelope import Actor
 from ledger.sqlite_log import SqliteLog
-from tests.demo.story import START
 from tests.ledger.command import run
+from tests.ledger_demo.story import START
 
 
 def _tamper(path: Path, *statements: str) -> None:

@@ -10,8 +10,8 @@ from ledger.export.cloudevents import cloudevents, event
 from ledger.export.record import checked, records
 from ledger.log import Selection
 from ledger.sqlite_log import SqliteReader
-from tests.demo.story import STREAM
 from tests.ledger.command import hostile
+from tests.ledger_demo.story import STREAM
 
 SCHEMA = msgspec.json.decode((Path(__file__).parents[1] / "cloudevents.schema.json").read_bytes())
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker())

@@ -1,0 +1,362 @@
+"""Every way a stage fails that the runbook tells of: how it is broken, what is shown, and the runbook's remedy.
+
+Each case is a section of docs/runbooks/stagefailed.md, by its anchor. A case breaks revision v2 of the second stage
+after v1 went well; `heal` does what the section says, and never touches the StageSet or the controller.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tests.cluster.rollout.artifacts import archive, digest
+from tests.cluster.rollout.shop import ACCOUNT, RULES, Shop, role
+
+BACKEND = "backend"
+Step = Callable[[Shop], Any]
+
+
+class Case(NamedTuple):
+    """One section of the runbook."""
+
+    anchor: str
+    #: words of the message, the operation among them
+    words: tuple[str, ...]
+    break_: Step
+    heal: Step
+    #: fields of the second stage
+    stage: dict[str, Any] = {}
+    #: fields of the spec
+    spec: dict[str, Any] = {}
+    #: done before v1
+    prepare: Step = lambda _: None
+    #: whether what failed had been applied, so that the second stage already shows v2
+    applied: bool = False
+    #: revision of the second stage after the remedy
+    healed: str = "v3"
+
+
+#: A permanent failure is looked at again after the interval.
+SOON = {"interval": "2s"}
+
+
+def good(shop: Shop, revision: str = "v3") -> None:
+    """The remedy of most sections: a new revision without the mistake."""
+    shop.publish(BACKEND, revision, {"config.yaml": shop.config(BACKEND, revision)})
+
+
+def with_files(**extra: Any) -> Step:
+    """A second revision with more files; `__` in a name stands for a dot, callables get the shop."""
+
+    def publish(shop: Shop) -> None:
+        found = {name.replace("__", "."): content(shop) if callable(content) else content for name, content in extra.items()}
+        shop.publish(BACKEND, "v2", {"config.yaml": shop.config(BACKEND, "v2"), **found})
+
+    return publish
+
+
+def bytes_of(body: bytes) -> Step:
+    return lambda shop: shop.publish_bytes(BACKEND, "v2", body)
+
+
+# ── connect ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _account_gone(shop: Shop) -> None:
+    shop.kubectl("delete", "serviceaccount", "late")
+    good(shop, "v2")
+
+
+def _account(shop: Shop) -> None:
+    shop.kubectl("create", "serviceaccount", "late")
+    shop.kubectl("create", "rolebinding", "late", f"--role={ACCOUNT}", f"--serviceaccount={shop.namespace}:late")
+
+
+def _account_again(shop: Shop) -> None:
+    shop.kubectl("create", "serviceaccount", "late")
+
+
+# ── fetch ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _not_served(shop: Shop) -> None:
+    good(shop, "v2")
+    path = f"/{shop.namespace}/{BACKEND}/v2.tar.gz"
+    shop.server.bodies["kept" + path] = shop.server.bodies.pop(path)
+
+
+def _served(shop: Shop) -> None:
+    path = f"/{shop.namespace}/{BACKEND}/v2.tar.gz"
+    shop.server.bodies[path] = shop.server.bodies["kept" + path]
+
+
+def _moved(shop: Shop) -> None:
+    shop.point(BACKEND, "v2", url=f"http://{shop.closed_host}/v2.tar.gz", digest="sha256:" + "1" * 64)
+
+
+def _refused(shop: Shop) -> None:
+    shop.point(BACKEND, "v2", url="http://169.254.169.254/v2.tar.gz", digest="sha256:" + "1" * 64)
+
+
+def _other_bytes(shop: Shop) -> None:
+    good(shop, "v2")
+    shop.server.bodies[f"/{shop.namespace}/{BACKEND}/v2.tar.gz"] += b"x"
+
+
+def _linked() -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        link = tarfile.TarInfo("config.yaml")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    return raw.getvalue()
+
+
+# ── build ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+VARIABLES = {"postBuild": {"substituteFrom": [{"kind": "ConfigMap", "name": "variables"}]}}
+SECRETS = {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "variables"}]}}
+
+
+def _variables(**data: str) -> Step:
+    def create(shop: Shop) -> None:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "variables"}, "data": data}
+        shop.kubectl.apply(body)
+
+    return create
+
+
+def _without_variables(shop: Shop) -> None:
+    shop.kubectl("delete", "configmap", "variables")
+    good(shop, "v2")
+
+
+def _secret(value: str) -> Step:
+    """A Secret `variables` with the key `tier`, in base64."""
+
+    def create(shop: Shop) -> None:
+        shop.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "variables"}, "data": {"tier": value}})
+
+    return create
+
+
+def _binary_secret(shop: Shop) -> None:
+    _secret("/////w==")(shop)
+    good(shop, "v2")
+
+
+def _tiered(shop: Shop) -> dict[str, Any]:
+    return shop.config("tiered", "${tier}")
+
+
+def _named_by_secret(shop: Shop) -> dict[str, Any]:
+    return shop.config("tier-${tier}", "v2")
+
+
+# ── apply ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _web(shop: Shop, revision: str, *, selects: str = "web", **annotations: str) -> None:
+    """A revision with a Deployment `web` whose selector is `app: <selects>`."""
+    web = shop.deployment("web", f"web:{revision}", **annotations)
+    web["spec"]["selector"]["matchLabels"] = web["spec"]["template"]["metadata"]["labels"] = {"app": selects}
+    shop.publish(BACKEND, revision, {"config.yaml": shop.config(BACKEND, revision), "web.yaml": web})
+
+
+def _may_not(resource: str, *verbs: str) -> dict[str, Any]:
+    """The tenant's Role without these verbs on a resource."""
+    (rule,) = RULES
+    others = [name for name in rule["resources"] if name != resource]
+    left = [verb for verb in rule["verbs"] if verb not in verbs]
+    return role([{**rule, "resources": others}, {**rule, "resources": [resource], "verbs": left}])
+
+
+def _denied(shop: Shop) -> None:
+    shop.kubectl.apply(_may_not("configmaps", "patch", "create"))
+    good(shop, "v2")
+
+
+def _granted(shop: Shop) -> None:
+    shop.kubectl.apply(role(RULES))
+
+
+def _selected_twice(shop: Shop) -> None:
+    _web(shop, "v2", selects="other")
+
+
+def _without_web(shop: Shop) -> None:
+    shop.kubectl("delete", "deployment", "web")
+
+
+def _wrong_labels(shop: Shop) -> dict[str, Any]:
+    web = shop.deployment("web", "web:2")
+    web["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    return web
+
+
+def _elsewhere(shop: Shop) -> dict[str, Any]:
+    return {**shop.config("there", "v2"), "metadata": {"name": "there", "namespace": f"{shop.namespace}-late"}}
+
+
+def _nowhere(shop: Shop) -> dict[str, Any]:
+    return {**shop.config("there", "v2"), "metadata": {"name": "there"}}
+
+
+def _late_namespace(shop: Shop) -> None:
+    shop.kubectl("create", "namespace", f"{shop.namespace}-late")
+
+
+def _everywhere(shop: Shop) -> None:
+    """The tenant may write ConfigMaps of any namespace."""
+    where = f"--serviceaccount={shop.namespace}:{ACCOUNT}"
+    shop.kubectl("create", "clusterrolebinding", shop.namespace, "--clusterrole=edit", where)
+
+
+def _of_another(shop: Shop) -> None:
+    """An object of the new revision belongs to another StageSet already."""
+    labels = {"stages.metio.wtf/name": "another", "stages.metio.wtf/namespace": shop.namespace}
+    theirs = shop.config("shared", "theirs")
+    theirs["metadata"]["labels"] = labels
+    shop.kubectl.apply(theirs)
+    with_files(shared__yaml=lambda s: s.config("shared", "v2"))(shop)
+
+
+def _handed_over(shop: Shop) -> None:
+    shop.kubectl("label", "configmap", "shared", "stages.metio.wtf/name-", "stages.metio.wtf/namespace-")
+
+
+def _gadget(shop: Shop) -> dict[str, Any]:
+    meta = {"name": "one", "namespace": shop.namespace}
+    return {"apiVersion": f"{shop.namespace}.example.com/v1", "kind": "Gadget", "metadata": meta}
+
+
+def _gadgets(shop: Shop) -> None:
+    """Install the kind, and let the tenant use it."""
+    group = f"{shop.namespace}.example.com"
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"}
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    meta = {"name": f"gadgets.{group}"}
+    shop.kubectl.apply(
+        {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec},
+        role([*RULES, {"apiGroups": [group], "resources": ["gadgets"], "verbs": ["*"]}]),
+    )
+
+
+# ── verify and prune ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _crashing(shop: Shop) -> None:
+    _web(shop, "v2", behaviour="fail")
+
+
+def _never_ready(shop: Shop) -> None:
+    _web(shop, "v2", behaviour="never-ready")
+
+
+def _ready_after_all(shop: Shop) -> None:
+    shop.kubectl("annotate", "pod", "-l", "app=web", "kwok.test/behaviour-")
+
+
+def _kept_object(shop: Shop) -> None:
+    shop.publish(BACKEND, "v1", {"config.yaml": shop.config(BACKEND, "v1"), "old.yaml": shop.config("old", "v1")})
+
+
+def _may_not_delete(shop: Shop) -> None:
+    shop.kubectl.apply(_may_not("configmaps", "delete"))
+    good(shop, "v2")
+
+
+HUGE = b"\0" * (65 * 1024 * 1024)
+OTHER_PATCH = {"patches": [{"patch": "[{op: replace, path: /data/mode, value: fast}]", "target": {"name": BACKEND}}]}
+
+
+def _with_mode(shop: Shop, revision: str) -> None:
+    config = shop.config(BACKEND, revision)
+    config["data"]["mode"] = "slow"
+    shop.publish(BACKEND, revision, {"config.yaml": config})
+
+
+CASES = (
+    Case(
+        "connect-to-target-cluster-notfound",
+        ("connect to target cluster: ", "ServiceAccount", "/late does not exist"),
+        _account_gone, _account_again, stage={"serviceAccountName": "late"}, prepare=_account, healed="v2",
+    ),
+    Case("fetch-artifact-unreachable", ("fetch artifact: ", "cannot be fetched"), _moved, good),
+    Case("fetch-artifact-badstatus", ("fetch artifact: ", "answered 404"), _not_served, _served, healed="v2"),
+    Case("fetch-artifact-urlrefused", ("fetch artifact: ", "169.254.169.254"), _refused, good),
+    Case("fetch-artifact-digestmismatch", ("fetch artifact: ", "not the pinned"), _other_bytes, good),
+    Case("fetch-artifact-toolarge", ("fetch artifact: ", "artifacts may have 64 MiB"), bytes_of(HUGE), good),
+    Case("build-archiveinvalid", ("build: ", "archive"), bytes_of(b"not an archive"), good),
+    Case("build-archiveentryrefused", ("build: ", "symbolic link"), bytes_of(_linked()), good),
+    Case(
+        "build-archivetoolarge", ("build: ", "blob", "16 MiB"),
+        lambda shop: shop.publish(BACKEND, "v2", {"blob": " " * (17 * 1024 * 1024)}), good,
+    ),
+    Case(
+        "build-substitutefromnotfound", ("build: ", "ConfigMap", "/variables does not exist"),
+        _without_variables, _variables(tier="gold"), stage=VARIABLES, prepare=_variables(tier="gold"), healed="v2",
+    ),
+    Case(
+        "build-substitutefrominvalid", ("build: ", "Secret/", "is not text"),
+        _binary_secret, _secret("Z29sZA=="), stage=SECRETS, prepare=_secret("Z29sZA=="), healed="v2",
+    ),
+    Case(
+        "build-substitutionfailed", ("build: ", 'variable "tier"'),
+        with_files(tiered__yaml=_tiered), _variables(tier="gold"),
+        stage=VARIABLES, spec=SOON, prepare=_variables(other="x"), healed="v2",
+    ),
+    Case(
+        "build-secretidentity", ("build: ", "comes from a Secret"),
+        with_files(named__yaml=_named_by_secret), good, stage=SECRETS, prepare=_secret("Z29sZA=="),
+    ),
+    Case(
+        "build-buildfailed", ("build: ", "kustomize cannot build"),
+        with_files(), lambda shop: _with_mode(shop, "v3"), stage=OTHER_PATCH, prepare=lambda shop: _with_mode(shop, "v1"),
+    ),
+    Case(
+        "build-invalidkustomization", ("build: ", "kustomization.yaml"),
+        with_files(kustomization__yaml="resources: config.yaml\n"), good,
+    ),
+    Case(
+        "build-referencerefused", ("build: ", "kustomization.yaml", "resources"),
+        with_files(kustomization__yaml="resources: [https://example.com/base]\n"), good,
+    ),
+    Case("build-malformedmanifest", ("build: ", "malformed manifest", "broken.yaml"), with_files(broken__yaml="a: [\n"), good),
+    Case("build-namespacemissing", ("metadata.namespace is missing",), with_files(there__yaml=_nowhere), good),
+    Case(
+        "apply-claimedtwice", ("apply: ", "ConfigMap/", "/database is rendered by stage database and by stage backend"),
+        with_files(again__yaml=lambda shop: shop.config("database", "v2")), good,
+    ),
+    Case(
+        "apply-immutablefield", ("apply: ", "spec.selector", "immutable"),
+        _selected_twice, _without_web, spec=SOON, prepare=lambda shop: _web(shop, "v1"), applied=True, healed="v2",
+    ),
+    Case(
+        "apply-forbidden", ("apply: ", "cannot patch resource", "give system:serviceaccount:", "a Role"),
+        _denied, _granted, spec=SOON, healed="v2",
+    ),
+    Case("apply-invalid", ("apply: ", "Deployment", "web"), with_files(web__yaml=_wrong_labels), good, applied=True),
+    Case(
+        "apply-notfound", ("apply: ", "-late"),
+        with_files(there__yaml=_elsewhere), _late_namespace, prepare=_everywhere, applied=True, healed="v2",
+    ),
+    Case(
+        "apply-nosuchkind", ("Gadget",), with_files(gadget__yaml=_gadget), _gadgets, spec=SOON, applied=True, healed="v2",
+    ),
+    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, _handed_over, spec=SOON, applied=True, healed="v2"),
+    Case(
+        "verify-verifyfailed", ("verify: ", "web", "CrashLoopBackOff"), _crashing, lambda shop: _web(shop, "v3"), applied=True,
+    ),
+    Case(
+        "verify-verifytimeout", ("verify: ", "timed out", "Deployment"), _never_ready, _ready_after_all,
+        spec={"timeout": "2s"}, applied=True, healed="v2",
+    ),
+    Case(
+        "prune-forbidden", ("prune: ", "cannot delete resource"),
+        _may_not_delete, _granted, prepare=_kept_object, spec=SOON, applied=True, healed="v2",
+    ),
+)  # fmt: skip
