@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -270,15 +271,28 @@ def _is_finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+# The same snapshot and the same instant come again and again: in a batch, in a run.
+@lru_cache(maxsize=1024)
+def _is_digest(value: str) -> bool:
+    return _DIGEST.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=256)
+def _is_instant(value: str) -> bool:
+    return _AT.fullmatch(value) is not None
+
+
 def _check(header: Header) -> None:
     """Refuse values that the types alone let through. The order is that of likelihood, not of fields."""
-    for value in (header.gprev, header.prev, header.body, header.req, header.res, header.state, header.snapshot):
+    for value in (header.gprev, header.prev, header.body):
         if value and not _DIGEST.fullmatch(value):
             raise NotCanonical(header.type, f"{value[:80]!r} is not a sha256 digest")
-    for value in header.blobs:
-        if not _DIGEST.fullmatch(value):
+    for value in (header.req, header.res, header.state, header.snapshot, *header.blobs):
+        if value and not _is_digest(value):
             raise NotCanonical(header.type, f"{value[:80]!r} is not a sha256 digest")
-    if not _AT.fullmatch(header.at):
+    if "" in header.blobs:
+        raise NotCanonical(header.type, "the empty text is not a sha256 digest")
+    if not _is_instant(header.at):
         raise NotCanonical(header.type, f"{header.at[:40]!r} is not a time such as 2030-01-31T12:00:00.000Z")
     if header.outcome and header.outcome not in OUTCOMES:
         raise NotCanonical(header.type, f"{header.outcome!r} is not an outcome")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from reconciler.adapters.clusters import Clusters
 from reconciler.adapters.operations.existing import Live, read_existing
 from reconciler.compute.fields import text
@@ -21,6 +23,10 @@ log = logging.getLogger(__name__)
 
 CONCURRENT_MAX = 4
 _REQUESTS_MAX = 4
+
+
+class _Identity(msgspec.Struct, frozen=True, kw_only=True):
+    service_account: str = msgspec.field(name="serviceAccountName", default="")
 
 
 class Inspector:
@@ -47,14 +53,18 @@ class Inspector:
             async with self._slots:
                 drifted = False
                 for stage in member.state.stages.values():
-                    drifted = drifted or await self._differs(member, stage)
+                    drifted = drifted or await self._looked(member, stage)
             member.inspected(drifted=drifted)
-        except ClusterError as error:
-            # An outage of the API server turns nothing red: it is looked at again at the next interval.
-            log.warning("steady look at %s/%s: %s", *member.target[:2], error.message)
-            member.inspected(drifted=False)
         finally:
             self._tasks.pop(member, None)
+
+    async def _looked(self, member: Member, stage: StageState) -> bool:
+        try:
+            return await self._differs(member, stage)
+        except ClusterError as error:
+            # An outage of the API server turns nothing red: it is looked at again at the next interval.
+            log.warning("steady look at %s/%s, stage %s: %s", *member.target[:2], stage.name, error.message)
+            return False
 
     async def _differs(self, member: Member, stage: StageState) -> bool:
         hand = self._clusters.hand(member.target.namespace, stage.service_account)
@@ -72,7 +82,9 @@ class Inspector:
 
     async def _variables_differ(self, member: Member, stage: StageState) -> bool:
         namespace = member.target.namespace
-        cluster = self._clusters.hand(namespace, stage.service_account).cluster
+        # As for a build (CONTRACT §4.5): the StageSet's ServiceAccount, not the stage's.
+        account = msgspec.json.decode(member.observed.spec, type=_Identity).service_account
+        cluster = self._clusters.hand(namespace, account).cluster
         for origin in stage.variables:
             where, _, version = origin.rpartition("@")
             kind, _, name = where.partition("/")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from ledger.instant import to_text
 from reconciler import errors
-from reconciler.adapters.operations.inventory import InventoryWriter
+from reconciler.adapters.operations.inventory import InventoryResult, InventoryWriter
 from reconciler.api import names, reasons
+from reconciler.compute.fields import text
 from reconciler.compute.inventory import StageOf, ref_of_entry, shard_objects
 from reconciler.compute.observed import status_mark
 from reconciler.compute.status import ready_of, status_of
@@ -30,6 +32,21 @@ log = logging.getLogger(__name__)
 PAUSE_S = 2.0
 #: StageSets that are written for at once.
 CONCURRENT_MAX = 16
+
+
+class _Written(NamedTuple):
+    """A status that was written."""
+
+    #: mark of what was wanted, and of what the server made of it
+    wanted: str
+    became: str
+    #: resource version that it gave the object
+    version: str
+
+    def is_newer(self, member: Member) -> bool:
+        """Whether the watch has not shown it yet. Numbers compare by KEP-5504; others never count as older."""
+        seen = member.observed.resource_version
+        return seen.isdecimal() and self.version.isdecimal() and int(seen) < int(self.version)
 
 
 class Projector:
@@ -49,12 +66,14 @@ class Projector:
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._tasks: dict[Member, asyncio.Task[None]] = {}
         self._again: set[Member] = set()
-        #: marks of the status that was last wanted, and of what the server made of it
-        self._written: dict[Member, tuple[str, str]] = {}
+        self._closing = False
+        self._written: dict[Member, _Written] = {}
+        #: status and reason that were last told by an Event, or were there before us
         self._shown: dict[Member, tuple[str, str]] = {}
         #: the stages whose inventories were last written
         self._stages: dict[Member, dict[str, StageState]] = {}
-        self._finalizers: dict[Member, tuple[str, ...]] = {}
+        #: finalizers that were last wanted, and the version of the object that was to have them
+        self._finalizers: dict[Member, tuple[str, tuple[str, ...]]] = {}
 
     def changed(self, member: Member) -> None:
         """Something of the member may differ from what the cluster shows."""
@@ -66,7 +85,7 @@ class Projector:
     def inventory_changed(self, of: StageOf, member: Member) -> None:
         """Somebody changed or deleted an inventory."""
         self._inventories.forget(of)
-        self._stages.pop(member, None)
+        self._stages.get(member, {}).pop(of.stage, None)
         self.changed(member)
 
     def forget(self, member: Member) -> None:
@@ -79,7 +98,8 @@ class Projector:
             task.cancel()
 
     async def close(self) -> None:
-        """Let what is under way finish."""
+        """Let what is under way finish; what fails now is written after the next start."""
+        self._closing = True
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _project(self, member: Member) -> None:
@@ -94,6 +114,8 @@ class Projector:
                     return
                 except errors.ClusterError as error:
                     log.warning("projection of %s/%s: %s", *member.target[:2], error.message)
+                    if self._closing:
+                        return
                     await self._sleep(max(PAUSE_S, error.retry_after_s))
                     continue
                 if member not in self._again:
@@ -106,6 +128,8 @@ class Projector:
             if not member.observed.deleting:
                 await self._finalizer(member, (*member.observed.finalizers, names.FINALIZER))
             return
+        # Before the status is written: from then on the watch shows our own word.
+        self._shown.setdefault(member, member.observed.ready)
         await self._status(member)
         await self._inventory(member)
         await self._event(member)
@@ -115,7 +139,7 @@ class Projector:
 
     async def _finalizer(self, member: Member, wanted: tuple[str, ...]) -> None:
         observed = member.observed
-        if self._finalizers.get(member) == wanted:
+        if self._finalizers.get(member) == (observed.resource_version, wanted):
             return
         metadata = {"finalizers": list(wanted), "resourceVersion": observed.resource_version}
         try:
@@ -123,33 +147,38 @@ class Projector:
         except errors.Conflict:
             # Changed since the watch showed it: the watch shows the newer one soon and calls again.
             return
-        self._finalizers[member] = wanted
+        self._finalizers[member] = (observed.resource_version, wanted)
 
     async def _status(self, member: Member) -> None:
         if member.state.version == 0:
             return
         status = status_of(member.state, generation=member.observed.generation, head=member.head)
-        wanted, live = status_mark(status), member.observed.status
-        if live == wanted or self._written.get(member) == (wanted, live):
+        wanted, live, before = status_mark(status), member.observed.status, self._written.get(member)
+        if live == wanted:
+            return
+        if before is not None and before.wanted == wanted and (live == before.became or before.is_newer(member)):
             return
         # One request for all of it: RFC 6902 "add" replaces a member that exists.
         patch = [{"op": "add", "path": "/status", "value": status}]
         after = await self._cluster.patch(_ref(member), patch, type="json", subresource="status")
-        mark = status_mark(after.get("status"))
-        if self._written.get(member) == (wanted, mark) and live != mark:
-            log.debug("the status of %s/%s is written by somebody else too", *member.target[:2])
-        self._written[member] = (wanted, mark)
-        member.observed = member.observed._replace(status=mark)
+        version = text(after, "metadata", "resourceVersion")
+        self._written[member] = _Written(wanted, status_mark(after.get("status")), version)
 
     async def _inventory(self, member: Member) -> None:
-        stages, before = member.state.stages, self._stages.get(member, {})
+        stages, shown = member.state.stages, self._stages.setdefault(member, {})
         for name, stage in stages.items():
             # States are values: the same one needs no look.
-            if before.get(name) is not stage:
-                await self._write_inventory(stage, self._stage_of(member, name))
-        for name in before.keys() - stages.keys():
-            await self._inventories.delete(self._stage_of(member, name))
-        self._stages[member] = stages
+            if shown.get(name) is not stage:
+                # Noted before it is done, so that somebody who deletes it meanwhile is not missed.
+                shown[name] = stage
+                try:
+                    await self._write_inventory(stage, self._stage_of(member, name))
+                except errors.ClusterError:
+                    shown.pop(name, None)
+                    raise
+        for name in sorted(shown.keys() - stages.keys()):
+            _must(await self._inventories.delete(self._stage_of(member, name)))
+            shown.pop(name, None)
 
     async def _write_inventory(self, stage: StageState, of: StageOf) -> None:
         refs = [
@@ -160,25 +189,19 @@ class Projector:
         if not refs and not stage.digest:
             return
         shards = shard_objects(refs, of=of, position=stage.position, entries_max=self._shard_cap)
-        result = await self._inventories.write(shards, of=of)
-        if result.failure is not None:
-            raise errors.Unavailable(result.failure.words())
+        _must(await self._inventories.write(shards, of=of))
 
     async def _event(self, member: Member) -> None:
         """A Kubernetes Event for each transition of (Ready status, reason)."""
-        status, reason, text = ready_of(member.state)
-        if member.state.version == 0 or status == "Unknown":
+        status, reason, message = ready_of(member.state)
+        if member.state.version == 0 or status == "Unknown" or self._shown[member] == (status, reason):
             return
-        before = self._shown.get(member, member.observed.ready)
+        event = self._event_object(member, status=status, reason=reason, message=message)
+        with suppress(errors.AlreadyExists):
+            await self._cluster.create(event)
         self._shown[member] = (status, reason)
-        if before == (status, reason):
-            return
-        try:
-            await self._cluster.create(self._event_object(member, status=status, reason=reason, text=text))
-        except errors.AlreadyExists:
-            return
 
-    def _event_object(self, member: Member, *, status: str, reason: str, text: str) -> Object:
+    def _event_object(self, member: Member, *, status: str, reason: str, message: str) -> Object:
         target = member.target
         # MicroTime has six decimals.
         when = to_text(self._clock.now_ms())[:-1] + "000Z"
@@ -196,7 +219,7 @@ class Projector:
             "action": reason,
             "reason": reason,
             "type": "Normal" if status == "True" else "Warning",
-            "note": reasons.note(reason, text),
+            "note": reasons.note(reason, message),
             "regarding": {
                 "apiVersion": names.API_VERSION,
                 "kind": "StageSet",
@@ -214,3 +237,8 @@ class Projector:
 
 def _ref(member: Member) -> Ref:
     return Ref(names.API_VERSION, "StageSet", member.target.namespace, member.target.name)
+
+
+def _must(result: InventoryResult) -> None:
+    if result.failure is not None:
+        raise errors.Unavailable(result.failure.words())

@@ -6,7 +6,9 @@ Errors about another namespace say the same whether or not something is there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ledger.events import Pin
@@ -42,6 +44,7 @@ class WatchedSources:
         self._namespaces = namespaces
         self._cross_namespace = cross_namespace
         self._subscriptions: dict[tuple[str, str], list[Subscription]] = {}
+        self._first_looks: set[asyncio.Task[None]] = set()
 
     def resolve(self, source: Source, *, stage: str, action: str = "", own_namespace: str) -> Found:
         """The pin of a source, a problem, or `Unknown` before the first look."""
@@ -61,6 +64,8 @@ class WatchedSources:
 
     def close(self) -> None:
         """End the subscriptions."""
+        for look in self._first_looks:
+            look.cancel()
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.close()
@@ -104,7 +109,17 @@ class WatchedSources:
                 for namespace in self._namespaces
             ]
             self._subscriptions[api_version, kind] = known
+            for subscription in known:
+                look = asyncio.ensure_future(self._first_look(subscription))
+                self._first_looks.add(look)
+                look.add_done_callback(self._first_looks.discard)
         return known
+
+    async def _first_look(self, subscription: Subscription) -> None:
+        """That there is nothing is told by no change, and yet somebody waits to hear it."""
+        with suppress(RuntimeError):
+            await subscription.snapshot()
+            self._on_change("")
 
 
 def project_source(found: Object) -> Object:

@@ -1,4 +1,4 @@
-"""Manifests from files into a cluster in memory, as `kubectl apply` would, with their status where nobody else writes it.
+"""Manifests from files into a cluster in memory, as `kubectl apply` would, with the status of custom resources.
 
 Not a schema check: what the cluster refuses is told with file and document.
 """

@@ -22,7 +22,9 @@ class Controller:
         self._shared = shared
         self._gone = gone
         self._memory = memory
-        self._closing: set[asyncio.Task[None]] = set()
+        #: streams of members that end, and of those objects that were seen again meanwhile
+        self._closing: dict[str, asyncio.Task[None]] = {}
+        self._returning: dict[str, Object] = {}
         self.members: dict[tuple[str, str], Member] = {}
 
     def stageset(self, namespace: str, name: str, *, kept: Object | None) -> None:
@@ -36,6 +38,10 @@ class Controller:
             # Deleted and created again while nobody looked: another stream.
             self._end(namespace, name)
             member = None
+        if observed.stream in self._closing:
+            # Its story goes on where it is, and where that is will be known in a moment.
+            self._returning[observed.stream] = kept
+            return
         if member is None:
             state, head = self._memory.take(observed.stream)
             member = Member(observed, state=state, head=head, shared=self._shared)
@@ -55,17 +61,25 @@ class Controller:
     async def close(self) -> None:
         """End all members. What was under way is in the ledger."""
         members, self.members = list(self.members.values()), {}
-        await asyncio.gather(*(member.driver.close() for member in members), *self._closing)
+        self._returning.clear()
+        await asyncio.gather(*(member.driver.close() for member in members), *self._closing.values())
 
     def _end(self, namespace: str, name: str) -> None:
+        for stream in [stream for stream in self._returning if stream.startswith(f"stageset/{namespace}/{name}/")]:
+            del self._returning[stream]
         member = self.members.pop((namespace, name), None)
         if member is not None:
-            self._gone(member)
             task = asyncio.ensure_future(member.driver.close())
-            self._closing.add(task)
-            task.add_done_callback(lambda done: self._ended(done, member))
+            self._closing[member.observed.stream] = task
+            task.add_done_callback(lambda _: self._ended(member))
 
-    def _ended(self, task: asyncio.Task[None], member: Member) -> None:
-        self._closing.discard(task)
+    def _ended(self, member: Member) -> None:
+        stream = member.observed.stream
+        del self._closing[stream]
+        # Not before: a last append may still have told the projections of it.
+        self._gone(member)
         # Should the object show up again, its story goes on where it is.
-        self._memory.put(member.observed.stream, member.state, member.head)
+        self._memory.put(stream, member.state, member.head)
+        kept = self._returning.pop(stream, None)
+        if kept is not None:
+            self.stageset(member.target.namespace, member.target.name, kept=kept)

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from ledger.envelope import Actor, Draft
-from ledger.errors import AppendRefused, LedgerError
+from ledger.errors import AppendRefused, LedgerError, StaleEpoch, WrongVersion
 from ledger.events import BY_TAG, Event
 from ledger.instant import to_text
 from ledger.log import Appended, Batch
@@ -31,6 +33,10 @@ log = logging.getLogger(__name__)
 
 #: Pause before an append that could not be made is tried again, in seconds.
 LEDGER_PAUSE_S = 5.0
+#: Pause before a turn that failed by a bug is tried again, in seconds.
+BUG_PAUSE_S = 60.0
+#: Reason of an outcome that the ledger has no place for.
+UNRECORDABLE = "Unrecordable"
 
 
 class Parts(NamedTuple):
@@ -73,6 +79,8 @@ class Driver:
         self._effects: dict[int, asyncio.Task[None]] = {}
         self._turn: asyncio.Task[None] | None = None
         self._look = False
+        #: when what is seen was last looked at
+        self._looked_ms = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -83,13 +91,16 @@ class Driver:
             self._turn = asyncio.ensure_future(self._take_turns())
 
     async def close(self) -> None:
-        """Stop taking turns and let go of effects under way; what they were is in the ledger."""
+        """Stop taking turns and let go of effects under way; what they were is in the ledger.
+
+        An append under way is awaited: it may be recorded whatever becomes of us, and the state must say so.
+        """
         self._closed = True
         self._set_timer(0)
-        tasks = [*self._effects.values(), *([self._turn] if self._turn else [])]
-        for task in tasks:
+        effects = list(self._effects.values())
+        for task in effects:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*effects, *([self._turn] if self._turn else []), return_exceptions=True)
 
     @property
     def busy(self) -> bool:
@@ -98,21 +109,42 @@ class Driver:
 
     async def _take_turns(self) -> None:
         try:
-            while (fact := self._next()) is not None:
-                await self._record(fact)
-        except AppendRefused as refusal:
-            self._closed = True
-            self._parts.dispossessed(refusal)
+            while not self._closed and (fact := self._next()) is not None:
+                try:
+                    await self._record(fact)
+                except AppendRefused as refusal:
+                    self._refused(fact, refusal)
         except LedgerError as error:
             # Fail closed: no effect starts until the ledger can be written again.
             log.error("ledger: %s", error, extra={"stageset": f"{self.target.namespace}/{self.target.name}"})
             self._turn = None
             self._set_timer(self._parts.clock.now_ms() + int(LEDGER_PAUSE_S * 1000))
             return
+        except Exception as error:  # noqa: BLE001 - a bug of ours must be seen, and must neither stop nor spin
+            name = f"{self.target.namespace}/{self.target.name}"
+            failed = {"message": f"a turn of {name} failed by a bug", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(failed)
+            self._set_timer(self._parts.clock.now_ms() + int(BUG_PAUSE_S * 1000))
+            return
         finally:
             self._turn = None
         self._perform()
-        self._set_timer(self._watcher.wake_ms(self.state))
+        due_ms = self._watcher.wake_ms(self.state)
+        # What is due and was looked at without a fact to record waits for the world, not for time.
+        self._set_timer(due_ms if due_ms > self._looked_ms else 0)
+
+    def _refused(self, draft: Draft, refusal: AppendRefused) -> None:
+        """Stop where another writer took over; an outcome that has no place in the ledger fails its stage."""
+        if isinstance(refusal, StaleEpoch | WrongVersion):
+            self._closed = True
+            self._parts.dispossessed(refusal)
+            return
+        finished = BY_TAG.get(f"{draft.event.OP}.finished")
+        is_answer = bool(self._answers) and self._answers[0].draft is draft and finished is not None
+        if finished is None or not is_answer or getattr(draft.event, "reason", "") == UNRECORDABLE:
+            raise RuntimeError(f"{draft.event.OP}: the ledger has no place for it") from refusal
+        event: Any = finished(reason=UNRECORDABLE, message=str(refusal), retryable=False)
+        self._answers[0] = _Fact(replace(draft, event=event, outcome="failed", res=digests.of(event), blobs=()))
 
     def _next(self) -> Draft | None:
         while self._answers:
@@ -124,6 +156,7 @@ class Driver:
         if not self._look:
             return None
         self._look = False
+        self._looked_ms = self._parts.clock.now_ms()
         event = self._watcher.fact(self.state)
         return None if event is None else self._draft(event)
 
@@ -156,14 +189,14 @@ class Driver:
 
     def _perform(self) -> None:
         """Start what is planned and not under way; let go of what is no longer planned."""
-        wanted = {effect.intent: effect for effect in plan(self.state).effects}
+        wanted = {} if self._closed else {effect.intent: effect for effect in plan(self.state).effects}
         for intent in [intent for intent in self._effects if intent not in wanted]:
             self._effects.pop(intent).cancel()
         if self.state.resting:
             self._parts.hands.forget(self.target)
         for intent, effect in wanted.items():
             waiting = any(answer.draft.intent == intent for answer in self._answers)
-            if intent not in self._effects and not waiting and not self._closed:
+            if intent not in self._effects and not waiting:
                 self._effects[intent] = asyncio.ensure_future(self._do(effect))
 
     async def _do(self, effect: Effect) -> None:

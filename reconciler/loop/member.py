@@ -135,11 +135,13 @@ class Member:
             )
         elif state.run is not None:
             policy = state.run.policy
+        spec = msgspec.json.decode(observed.spec)
         return Seen(
             generation=observed.generation,
-            spec=msgspec.json.decode(observed.spec),
+            spec=spec,
             requested_at=observed.requested_at,
-            suspend=isinstance(stageset, StageSet) and stageset.spec.suspend,
+            # Read from the raw spec: what is suspended stays so, whatever else is wrong with it.
+            suspend=spec.get("suspend") is True,
             deleting=observed.deleting,
             policy=policy,
             pins=pins,

@@ -1,32 +1,35 @@
 """`make demo`: a release, a broken one, a kill in the middle, and the story from the ledger. Under a minute.
 
-`make demo CLUSTER=kubeconfig` plays it on the current context instead of a sandbox; CLUSTER may name a kubeconfig.
-Leaves build/demo/ledger.db. Exit codes: 0 it went as it should, 1 it did not (with the reason), 130 interrupted.
+`make demo CLUSTER=kubeconfig` plays it on the current context instead of a sandbox; CLUSTER may name a kubeconfig file.
+Leaves build/demo/ledger.db; DEMO_FOLDER names another folder. Exit codes: 0 it went as it should, 1 it did not (with
+the reason), 130 interrupted.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.demo import tampering, world
-from tests.demo.story import Story
+from tests.demo.story import Story, near
 from tests.demo.terminal import DemoFailed, Terminal
 
 FOLDER = Path(__file__).parents[2] / "build" / "demo"
+#: Printed at the end; `{ledger}` is as one types it in the repository.
 _NEXT = (
-    "stagesetctl ledger show --outcome failed build/demo/ledger.db",
-    "stagesetctl ledger show --type 'verify.*' -o json build/demo/ledger.db",
-    "stagesetctl audit export --format csv --output build/demo/story.csv build/demo/ledger.db",
-    'sqlite-utils query build/demo/ledger.db "select type, count(*) as times from event'
-    ' group by type order by times desc" -t',
-    "sqlite-utils query build/demo/ledger.db \"select at, stage, body ->> 'operation' as operation,"
+    "stagesetctl ledger show --outcome failed {ledger}",
+    "stagesetctl ledger show --type 'verify.*' -o json {ledger}",
+    "stagesetctl audit export --format csv --output story.csv {ledger}",
+    'sqlite-utils query {ledger} "select type, count(*) as times from event group by type order by times desc" -t',
+    "sqlite-utils query {ledger} \"select at, stage, body ->> 'operation' as operation,"
     " body ->> 'message' as why from event where type = 'stage.failed'\" -t",
-    'sqlite-utils query build/demo/ledger.db "select run, stage, round((julianday(max(at)) - julianday(min(at)))'
+    'sqlite-utils query {ledger} "select run, stage, round((julianday(max(at)) - julianday(min(at)))'
     " * 86400, 1) as seconds from event where stage <> '' group by run, stage order by min(seq)\" -t",
 )
 
@@ -36,13 +39,12 @@ def main(arguments: list[str]) -> int:
     # As Ctrl-C does: everything that was started is ended on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
     cluster = arguments[0] if arguments else os.environ.get("CLUSTER", "")
-    terminal = Terminal()
+    folder = Path(os.environ.get("DEMO_FOLDER") or FOLDER).absolute()
     try:
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
-        _play(terminal, cluster)
+        with _only_demo(folder):
+            _play(Terminal(), cluster, folder)
     except DemoFailed as failure:
-        print(f"\nThe demo did not go as it should.\n{failure}\nLogs: {FOLDER}/*.log", file=sys.stderr)
+        print(f"\nThe demo did not go as it should.\n{failure}\nLogs: {folder}/*.log", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started has been ended.", file=sys.stderr)
@@ -50,10 +52,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _play(terminal: Terminal, cluster: str) -> None:
+@contextmanager
+def _only_demo(folder: Path) -> Iterator[None]:
+    """The folder, empty, and nobody else's for as long as the demo plays."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed(f"another demo plays in {folder}: wait for its end, or set DEMO_FOLDER") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        yield
+
+
+def _play(terminal: Terminal, cluster: str, folder: Path) -> None:
     terminal.title("A cluster, a source, a controller")
-    with _world(terminal, cluster) as stage:
-        story = Story(stage, terminal, folder=FOLDER)
+    with _world(terminal, cluster, folder) as stage:
+        story = Story(stage, terminal, folder=folder)
         try:
             story.begin()
             story.good_release()
@@ -65,16 +81,16 @@ def _play(terminal: Terminal, cluster: str) -> None:
     _prove(story, terminal)
     terminal.title(f"Done in {terminal.passed_s:.0f} seconds. The ledger stays; try next")
     for line in _NEXT:
-        terminal.command(f".venv/bin/{line}")
+        terminal.command(f".venv/bin/{line.format(ledger=near(story.ledger))}")
 
 
-def _world(terminal: Terminal, cluster: str) -> AbstractContextManager[world.World]:
-    return world.given(cluster, FOLDER, terminal) if cluster else world.sandboxed(FOLDER, terminal)
+def _world(terminal: Terminal, cluster: str, folder: Path) -> AbstractContextManager[world.World]:
+    return world.given(cluster, folder, terminal) if cluster else world.sandboxed(folder, terminal)
 
 
 def _prove(story: Story, terminal: Terminal) -> None:
     terminal.title("Is this what was written?")
-    if story.stagesetctl("audit", "verify", "build/demo/ledger.db"):
+    if story.stagesetctl("audit", "verify", near(story.ledger)):
         raise DemoFailed("the ledger does not verify")
     for title, name, tamper in (
         ("Somebody flips one bit of one record, in a copy", "one-bit.db", tampering.flip_a_bit),
@@ -82,7 +98,7 @@ def _prove(story: Story, terminal: Terminal) -> None:
     ):
         terminal.title(title)
         copy = tampering.tampered(story.ledger, name, tamper)
-        if story.stagesetctl("audit", "verify", f"build/demo/{copy.name}") != 1:
+        if story.stagesetctl("audit", "verify", near(copy)) != 1:
             raise DemoFailed(f"the audit did not find what was done to {copy}")
 
 

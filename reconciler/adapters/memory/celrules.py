@@ -78,8 +78,8 @@ _BLOCKING = frozenset(
 _UNCHECKED = invalid(
     "<nil>",
     "null",
-    message="some validation rules were not checked because the object was invalid; correct the existing errors to complete "
-    "validation",
+    message="some validation rules were not checked because the object was invalid; correct the existing errors "
+    "to complete validation",
 )
 
 

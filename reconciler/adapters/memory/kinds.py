@@ -114,8 +114,12 @@ BUILTIN: tuple[Kind, ...] = _all(
         _of(f"{_RBAC}/v1", "RoleBinding", plural="rolebindings"),
         _global(_of(f"{_RBAC}/v1", "ClusterRole", plural="clusterroles")),
         _global(_of(f"{_RBAC}/v1", "ClusterRoleBinding", plural="clusterrolebindings")),
-        _global(_of("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural="customresourcedefinitions", short="crd crds",
-            subs=_STATUS)),
+        _global(
+            _of(
+                "apiextensions.k8s.io/v1", "CustomResourceDefinition", plural="customresourcedefinitions",
+                short="crd crds", subs=_STATUS,
+            )
+        ),
         _of("coordination.k8s.io/v1", "Lease", plural="leases"),
         _of("events.k8s.io/v1", "Event", plural="events", short="ev"),
         _of("networking.k8s.io/v1", "Ingress", plural="ingresses", short="ing", subs=_STATUS),

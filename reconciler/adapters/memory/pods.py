@@ -163,7 +163,8 @@ def _status(pod: Object, behaviour: Behaviour, *, started: float, done: bool, re
         "conditions": [
             {"type": "PodScheduled", "status": "True", "lastTransitionTime": text_of(started)},
             {"type": "Initialized", "status": "True", "lastTransitionTime": text_of(started)},
-            _ready("ContainersReady", ready, reason=reason, time=time), _ready("Ready", ready, reason=reason, time=time),
+            _ready("ContainersReady", ready, reason=reason, time=time),
+            _ready("Ready", ready, reason=reason, time=time),
         ],
         "containerStatuses": [
             _container(item, state, ready=ready, restarts=restarts) for item in pod["spec"].get("containers") or ()

@@ -195,7 +195,7 @@ def _check_preconditions(kind: Kind, old: Object, *, new: Object) -> None:
 
 def _commit(world: World, kind: Kind, *, entry: Entry, wanted: Wanted, write: Write) -> Entry:
     old = entry.obj
-    new = strategy.prepare_update(kind, old, new=wanted.obj, subresource=write.subresource)
+    new = strategy.prepare_update(kind, old, new=wanted.obj)
     refuse(
         kind, old["metadata"]["name"], causes=metadata.check_update(old, new) + _causes(world, kind, old=old, new=new)
     )

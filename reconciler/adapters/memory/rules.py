@@ -100,8 +100,8 @@ def _config(obj: Object) -> Iterator[Cause]:
             if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key):
                 yield invalid(
                     f"{field}[{key}]", f'"{key}"',
-                    message="a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
-                    "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+                    message="a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
+                    "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
                 )  # fmt: skip
 
 

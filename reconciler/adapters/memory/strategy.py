@@ -17,8 +17,8 @@ Object = dict[str, Any]
 _NO_GENERATION = frozenset(
     {
         "Namespace", "Node", "PersistentVolume", "ConfigMap", "Secret", "Service", "ServiceAccount", "Event",
-        "Endpoints", "PersistentVolumeClaim", "LimitRange", "ResourceQuota", "Lease", "Role", "RoleBinding", "StorageClass",
-        "ClusterRole", "ClusterRoleBinding", "HorizontalPodAutoscaler",
+        "Endpoints", "PersistentVolumeClaim", "LimitRange", "ResourceQuota", "Lease", "Role", "RoleBinding",
+        "StorageClass", "ClusterRole", "ClusterRoleBinding", "HorizontalPodAutoscaler",
     }
 )  # fmt: skip
 PROTECTION = "kubernetes.io/pvc-protection"
@@ -155,7 +155,7 @@ def confine(kind: Kind, old: Object, *, new: Object, subresource: str) -> Object
     return new
 
 
-def prepare_update(kind: Kind, old: Object, *, new: Object, subresource: str) -> Object:
+def prepare_update(kind: Kind, old: Object, *, new: Object) -> Object:
     """The new object with the identity of the old one, what the server keeps, and its generation."""
     before = old["metadata"]
     meta = {k: v for k, v in new["metadata"].items() if k not in (*_SERVER_SET, "resourceVersion")}
@@ -163,7 +163,7 @@ def prepare_update(kind: Kind, old: Object, *, new: Object, subresource: str) ->
     new = {**new, "metadata": meta}
     if kind.type_name:
         new = _keep_server_fields(kind, old, new=new)
-    if "generation" in before and not subresource and _intent_changed(kind, old, new=new):
+    if "generation" in before and _intent_changed(kind, old, new=new):
         meta["generation"] = before["generation"] + 1
     return new
 

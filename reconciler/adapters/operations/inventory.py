@@ -45,10 +45,11 @@ class InventoryWriter:
         digest = digest_of(desired)
         if self._known.get(of) == digest:
             return InventoryResult()
-        self._known.pop(of, None)
+        # Noted before it is done: whoever changes it meanwhile makes it forgotten again.
+        self._known[of] = digest
         result = await self._write(desired, of)
-        if result.failure is None:
-            self._known[of] = digest
+        if result.failure is not None:
+            self._known.pop(of, None)
         return result
 
     async def delete(self, of: StageOf) -> InventoryResult:

@@ -153,10 +153,11 @@ class _Pruner:
 
 
 async def _look(cluster: Cluster, ref: Ref) -> Live | None:
-    """Metadata of the object; None where it, or its whole kind, is gone."""
+    """Metadata of the object; None where it, or its whole kind, is gone, or where it cannot be at all."""
     try:
         return live_of(await cluster.get(ref))
-    except (errors.NotFound, errors.NoSuchKind):
+    except (errors.NotFound, errors.NoSuchKind, errors.BadRequest):
+        # BadRequest: a namespaced kind without a namespace, claimed before anybody knew that the kind is namespaced.
         return None
 
 

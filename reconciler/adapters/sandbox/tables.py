@@ -69,7 +69,7 @@ def columns(kind: Kind, printed: list[Mapping[str, Any]] | None) -> list[Column]
 
 
 def _last_seen(event: Object) -> str:
-    return event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp", "")
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp", ""))
 
 
 def _plain(cell: Callable[[Object], Any]) -> Callable[[Object, float], Any]:
@@ -91,8 +91,7 @@ def _custom(printed: Mapping[str, Any]) -> Column:
 
 
 def _text(found: list[Any]) -> str:
-    raw: bytes = b"" if isinstance(found[0], str) else msgspec.json.encode(found[0])
-    return raw.decode() or str(found[0])
+    return found[0] if isinstance(found[0], str) else msgspec.json.encode(found[0]).decode()
 
 
 def table(made: list[Column], objects: list[Object], *, now: float, meta: Object, include: str) -> Object:

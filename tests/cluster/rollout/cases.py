@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tests.cluster.rollout.artifacts import archive, digest
 from tests.cluster.rollout.shop import ACCOUNT, RULES, Shop, role
+from tests.cluster.rollout.waiting import eventually
 
 BACKEND = "backend"
 Step = Callable[[Shop], Any]
@@ -65,7 +66,11 @@ def bytes_of(body: bytes) -> Step:
 
 
 def _account_gone(shop: Shop) -> None:
+    """Delete it, and wait until the API server, which remembers tokens for ten seconds, has noticed."""
+    token = shop.plane.token(namespace=shop.namespace, service_account="late")
     shop.kubectl("delete", "serviceaccount", "late")
+    late = shop.api.acting_as(token)
+    eventually(lambda: late.get("/version").status == 401, what="the token is refused")
     good(shop, "v2")
 
 
@@ -173,9 +178,14 @@ def _may_not(resource: str, *verbs: str) -> dict[str, Any]:
     return role([{**rule, "resources": others}, {**rule, "resources": [resource], "verbs": left}])
 
 
+def _service(shop: Shop) -> dict[str, Any]:
+    spec = {"ports": [{"port": 80}], "selector": {"app": "web"}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": shop.namespace}, "spec": spec}
+
+
 def _denied(shop: Shop) -> None:
-    shop.kubectl.apply(_may_not("configmaps", "patch", "create"))
-    good(shop, "v2")
+    shop.kubectl.apply(_may_not("services", "patch", "create"))
+    with_files(service__yaml=_service)(shop)
 
 
 def _granted(shop: Shop) -> None:
@@ -249,7 +259,10 @@ def _gadgets(shop: Shop) -> None:
 
 
 def _crashing(shop: Shop) -> None:
-    _web(shop, "v2", behaviour="fail")
+    """The Deployment says how long it may take, so the failure is certain before the stage's timeout."""
+    web = shop.deployment("web", "web:2", behaviour="fail")
+    web["spec"]["progressDeadlineSeconds"] = 2
+    with_files(web__yaml=web)(shop)
 
 
 def _never_ready(shop: Shop) -> None:
@@ -270,7 +283,7 @@ def _may_not_delete(shop: Shop) -> None:
 
 
 HUGE = b"\0" * (65 * 1024 * 1024)
-OTHER_PATCH = {"patches": [{"patch": "[{op: replace, path: /data/mode, value: fast}]", "target": {"name": BACKEND}}]}
+OTHER_PATCH = {"patches": [{"patch": "- {op: replace, path: /data/mode, value: fast}", "target": {"name": BACKEND}}]}
 
 
 def _with_mode(shop: Shop, revision: str) -> None:
@@ -326,7 +339,7 @@ CASES = (
         with_files(kustomization__yaml="resources: [https://example.com/base]\n"), good,
     ),
     Case("build-malformedmanifest", ("build: ", "malformed manifest", "broken.yaml"), with_files(broken__yaml="a: [\n"), good),
-    Case("build-namespacemissing", ("metadata.namespace is missing",), with_files(there__yaml=_nowhere), good),
+    Case("build-namespacemissing", ("build: ", "metadata.namespace is missing"), with_files(there__yaml=_nowhere), good),
     Case(
         "apply-claimedtwice", ("apply: ", "ConfigMap/", "/database is rendered by stage database and by stage backend"),
         with_files(again__yaml=lambda shop: shop.config("database", "v2")), good,
@@ -345,11 +358,11 @@ CASES = (
         with_files(there__yaml=_elsewhere), _late_namespace, prepare=_everywhere, applied=True, healed="v2",
     ),
     Case(
-        "apply-nosuchkind", ("Gadget",), with_files(gadget__yaml=_gadget), _gadgets, spec=SOON, applied=True, healed="v2",
+        "apply-nosuchkind", ("Gadget",), with_files(gadget__yaml=_gadget), _gadgets, spec=SOON, healed="v2",
     ),
-    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, _handed_over, spec=SOON, applied=True, healed="v2"),
+    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, _handed_over, spec=SOON, healed="v2"),
     Case(
-        "verify-verifyfailed", ("verify: ", "web", "CrashLoopBackOff"), _crashing, lambda shop: _web(shop, "v3"), applied=True,
+        "verify-verifyfailed", ("verify: ", "Deployment", "/web", "progress deadline"), _crashing, lambda shop: _web(shop, "v3"), applied=True,
     ),
     Case(
         "verify-verifytimeout", ("verify: ", "timed out", "Deployment"), _never_ready, _ready_after_all,

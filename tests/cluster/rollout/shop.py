@@ -37,6 +37,7 @@ class Shop:
     """One namespace of the control plane, and one StageSet in it."""
 
     def __init__(self, plane: ControlPlane, controller: Controller, server: ArtifactServer, *, words: str) -> None:
+        self.plane = plane
         self.api = plane.api
         self.controller = controller
         self.server = server

@@ -170,6 +170,7 @@ def test_rolling_updates_keep_the_old_pods_until_the_new_are_ready() -> None:
         await cluster.tick()
         status = (await cluster.get(WEB))["status"]
         assert (status["replicas"], status["updatedReplicas"], status["availableReplicas"]) == (2, 1, 1)
+        assert len((await cluster.list(Scope("v1", "Pod"))).items) == 2
         clock.now += 5
         await cluster.tick()
         images = [p["spec"]["containers"][0]["image"] for p in (await cluster.list(Scope("v1", "Pod"))).items]
