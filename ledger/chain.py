@@ -6,24 +6,23 @@ whole; which record of a broken one was altered is the audit's question (`ledger
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import sha256 as _sha256
 
-from ledger.envelope import Header, Stored, body_digest, decode_header, digest
-from ledger.errors import Broken, UnknownEvent
+import msgspec
 
+from ledger.envelope import Head, Header, Stored, body_digest
+from ledger.errors import Broken
 
-class Head(NamedTuple):
-    """The last record of a ledger or of a stream: its number (`seq` or `ver`) and the hash of its header.
-
-    Number 0 with an empty hash is where nothing was written yet.
-    """
-
-    number: int = 0
-    hash: str = ""
+__all__ = ["START", "Chain", "Head", "check_body"]
 
 
 #: Where nothing was written yet.
 START = Head()
+#: A `Head` without the detour through Python that its own constructor takes.
+head_of: Callable[[tuple[int, str]], Head] = partial(tuple.__new__, Head)
+_decode_header = msgspec.json.Decoder(Header).decode
 
 
 class Chain:
@@ -40,31 +39,46 @@ class Chain:
         self.streams: dict[str, Head] = streams if streams is not None else {}
 
     def follow(self, stored: Stored) -> Header:
-        """Take one more record and return its header.
-
-        Raises `Broken` with the class and position. An erased body (`None` where the header names one) passes.
-        """
-        seq = self.head.number + 1
-        if stored.seq != seq:
-            raise Broken("MISSING", seq, f"the next record that is there has position {stored.seq}")
-        try:
-            header = decode_header(stored.header)
-        except UnknownEvent as error:
-            raise Broken("UNREADABLE", seq, error.why) from error
-        before = self.streams.get(header.stream, START)
-        if (
-            header.gprev != self.head.hash
-            or header.seq != seq
-            or header.ver != before.number + 1
-            or header.prev != before.hash
-            or header.ledger != self.ledger
-        ):
-            self._look_closer(header, before, seq=seq)
-        check_body(stored, header)
-        mark = digest(stored.header)
-        self.head = Head(seq, mark)
-        self.streams[header.stream] = Head(header.ver, mark)
+        """Take one more record and return its header; raises as `prove` does."""
+        header, _ = next(self.prove((stored,)))
         return header
+
+    def prove(self, rows: Iterable[Stored]) -> Iterator[tuple[Header, bytes | None]]:
+        """Take records in order; yields the header and body of each once it is proved.
+
+        Raises `Broken` with the class and position. An erased body (`None` where the header names one) passes. One
+        loop with local names: a long ledger is read through here, and each call a record would cost as much as a hash.
+        """
+        streams, ledger, (seq, last) = self.streams, self.ledger, self.head
+        for stored in rows:
+            position, raw, body, salt = stored
+            seq += 1
+            if position != seq:
+                raise Broken("MISSING", seq, f"the next record that is there has position {position}")
+            try:
+                header = _decode_header(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise Broken("UNREADABLE", seq, str(error)) from error
+            stream = header.stream
+            before = streams.get(stream, START)
+            ver, prev = before
+            if (
+                header.gprev != last
+                or header.seq != seq
+                or header.ver != ver + 1
+                or header.prev != prev
+                or header.ledger != ledger
+            ):
+                self._look_closer(header, before, seq=seq)
+                ledger = self.ledger
+            if body is not None and (
+                salt is None or "sha256:" + _sha256(b"body/1" + salt + body).hexdigest() != header.body
+            ):
+                check_body(stored, header)
+            last = "sha256:" + _sha256(raw).hexdigest()
+            self.head = head_of((seq, last))
+            streams[stream] = head_of((header.ver, last))
+            yield header, body
 
     def _look_closer(self, header: Header, before: Head, *, seq: int) -> None:
         """Raise what does not fit. Only the first record may name a ledger that was not known."""

@@ -6,18 +6,25 @@ loses only time. What is folded is proved on the way: a record that breaks a cha
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from ledger.chain import Chain, Head
-from ledger.envelope import Record, digest
+from ledger.envelope import Header, Record, digest
+from ledger.events import Event
 from ledger.log import Reader, Selection
 from ledger.upcast import decode_event
 
 S = TypeVar("S")
 #: A checkpoint starts with the digest of what follows: a damaged one would be state that never was.
 _MARK_BYTES = len(digest(b""))
+
+
+# A named tuple without the detour through Python that its own constructor takes.
+_record: Callable[[tuple[Header, Event | None]], Record] = partial(tuple.__new__, Record)
 
 
 class Projection(Protocol[S]):
@@ -81,11 +88,10 @@ class Folder(Generic[S]):
         Whatever it raises, nothing is folded then: the next call starts at the first record.
         """
         start = self.chain.head.number
-        state, apply, follow = self.state, self._projection.apply, self.chain.follow
+        state, apply = self.state, self._projection.apply
         try:
-            for stored in self._reader.read(Selection(after=start)):
-                header = follow(stored)
-                state = apply(state, Record(header, decode_event(header, stored.body)))
+            for header, body in self.chain.prove(self._reader.read(Selection(after=start))):
+                state = apply(state, _record((header, decode_event(header, body))))
         except BaseException:
             self.state, self.chain = self._projection.initial(), Chain()
             raise

@@ -1,7 +1,8 @@
 """The tables of a SQLite ledger. Their names, and those of the columns of `event`, stay for ever.
 
 `record` is the ledger: what the chains cover. `head` remembers its end, `blob` the payloads, `erasure` the bodies that
-were erased on order, `checkpoint` only saves work. Records refuse UPDATE and DELETE; erasing an ordered body is the one
+were erased on order, `mention` is where a run or a snapshot is first named in a stream,
+`checkpoint` only saves work. Records refuse UPDATE and DELETE; erasing an ordered body is the one
 exception. Made with sqlite-utils, which is imported only when a ledger is created.
 """
 
@@ -47,15 +48,11 @@ _VIEW = "SELECT seq,\n  {columns},\n  body\nFROM record".format(
     columns=",\n  ".join(f"header ->> '{path}' AS {name}" for name, path in _HEADER_COLUMNS)
 )
 
+# The index is not UNIQUE: through a unique one INSERT OR REPLACE would delete an older record without a word to any
+# DELETE trigger. Versions are gapless by construction, and the audit proves it.
 _INDEXES_AND_TRIGGERS = (
     """
-CREATE UNIQUE INDEX record_stream ON record (header ->> 'stream', header ->> 'ver')
-""",
-    """
-CREATE INDEX record_run ON record (header ->> 'run') WHERE header ->> 'run' IS NOT NULL
-""",
-    """
-CREATE INDEX record_snapshot ON record (header ->> 'snapshot') WHERE header ->> 'snapshot' IS NOT NULL
+CREATE INDEX record_stream ON record (header ->> 'stream', header ->> 'ver')
 """,
     """
 CREATE TRIGGER record_no_delete BEFORE DELETE ON record BEGIN
@@ -75,15 +72,6 @@ END
 CREATE TRIGGER record_gapless BEFORE INSERT ON record
 WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM record) BEGIN
   SELECT RAISE(ABORT, 'records are appended without gaps');
-END
-""",
-    # INSERT OR REPLACE through the index would delete the older record without a word to any DELETE trigger.
-    """
-CREATE TRIGGER record_no_replace BEFORE INSERT ON record
-WHEN EXISTS (
-  SELECT 1 FROM record WHERE header ->> 'stream' = NEW.header ->> 'stream' AND header ->> 'ver' = NEW.header ->> 'ver'
-) BEGIN
-  SELECT RAISE(ABORT, 'records are permanent: this version of the stream is there');
 END
 """,
     """
@@ -117,6 +105,9 @@ def create(connection: sqlite3.Connection) -> None:
         strict=True,
     )
     database["erasure"].create({"seq": int, "by": int}, pk="seq", not_null={"by"}, strict=True)  # type: ignore[union-attr, unused-ignore]
+    database["mention"].create(  # type: ignore[union-attr, unused-ignore]
+        {"name": str, "stream": str, "ver": int}, pk=("name", "stream"), not_null={"ver"}, strict=True
+    )
     database["checkpoint"].create(  # type: ignore[union-attr, unused-ignore]
         {"name": str, "seq": int, "hash": str, "data": bytes}, pk="name", not_null={"seq", "hash"}, strict=True
     )

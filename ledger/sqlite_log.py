@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ledger import schema
 from ledger.chain import Head
@@ -23,7 +25,10 @@ from ledger.tip import Staging, Tip, check_erasure
 _INSERT = "INSERT INTO record (seq, header, body, salt) VALUES (?, ?, ?, ?)"
 #: What a query selects so that `Stored._make` fits.
 COLUMNS = "seq, coalesce(CAST(header AS BLOB), x''), CAST(body AS BLOB), CAST(salt AS BLOB)"
+_MENTION = "INSERT OR IGNORE INTO mention (name, stream, ver) VALUES (?, ?, ?)"
 _FETCH_ROWS = 500
+# A named tuple without the detour through Python that its own constructor takes.
+_stored: Callable[[tuple[Any, ...]], Stored] = partial(tuple.__new__, Stored)
 
 
 class SqliteReader:
@@ -46,7 +51,7 @@ class SqliteReader:
         with self._file.reader() as connection:
             cursor = connection.execute(f"SELECT {COLUMNS} FROM record{tests} ORDER BY seq", values)  # noqa: S608 (only constants are pasted)
             while rows := cursor.fetchmany(_FETCH_ROWS):
-                yield from map(Stored._make, rows)
+                yield from map(_stored, rows)
 
     def head(self) -> Head:
         row = self._file.one("SELECT seq, hash FROM head WHERE id = 0")
@@ -152,6 +157,7 @@ class SqliteLog(SqliteReader):
                     _INSERT, [(r.seq, r.header.decode(), _text(r.body), r.salt) for r in staging.rows]
                 )
                 connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
+                connection.executemany(_MENTION, staging.mentions)
                 by = staging.head.number
                 connection.executemany(
                     "INSERT OR IGNORE INTO erasure (seq, by) VALUES (?, ?)", [(p, by) for p in erase]
@@ -201,21 +207,28 @@ def _text(body: bytes | None) -> str | None:
     return None if body is None else body.decode()
 
 
+# A run or a snapshot is looked for in the streams that name it, from where they first do.
+_NAMED = (
+    "header ->> '{field}' = ? AND header ->> 'stream' IN (SELECT stream FROM mention WHERE name = ?)"
+    " AND header ->> 'ver' >= (SELECT min(ver) FROM mention WHERE name = ?)"
+)
+
+
 def where(selection: Selection) -> tuple[str, list[str | int]]:
-    """SQL of a selection. The expressions are the letters of the indexes in `ledger.schema`."""
-    tests: list[tuple[str, str | int]] = [
-        ("header ->> 'stream' = ?", selection.stream),
-        ("header ->> 'run' = ?", selection.run),
-        ("header ->> 'snapshot' = ?", selection.snapshot),
-        ("header ->> 'stage' = ?", selection.stage),
-        ("header ->> 'outcome' = ?", selection.outcome),
-        ("seq > ?", selection.after),
-        ("seq <= ?", selection.until),
-        ("header ->> 'at' >= ?", selection.since),
-        ("header ->> 'at' < ?", selection.before),
+    """What follows `FROM record` for a selection. The expressions are the letters of the index in `ledger.schema`."""
+    tests: list[tuple[str, tuple[str | int, ...]]] = [
+        ("header ->> 'stream' = ?", (selection.stream,)),
+        (_NAMED.format(field="run"), (selection.run,) * 3),
+        (_NAMED.format(field="snapshot"), (selection.snapshot,) * 3),
+        ("header ->> 'stage' = ?", (selection.stage,)),
+        ("header ->> 'outcome' = ?", (selection.outcome,)),
+        ("seq > ?", (selection.after,)),
+        ("seq <= ?", (selection.until,)),
+        ("header ->> 'at' >= ?", (selection.since,)),
+        ("header ->> 'at' < ?", (selection.before,)),
     ]
-    clauses = [(sql, value) for sql, value in tests if value]
-    values: list[str | int] = [value for _, value in clauses]
+    clauses = [(sql, given) for sql, given in tests if given[0]]
+    values: list[str | int] = [value for _, given in clauses for value in given]
     texts = [sql for sql, _ in clauses]
     if selection.stream_prefix:
         texts.append("substr(header ->> 'stream', 1, ?) = ?")
@@ -223,4 +236,6 @@ def where(selection: Selection) -> tuple[str, list[str | int]]:
     if selection.types:
         texts.append(f"header ->> 'type' IN ({', '.join('?' * len(selection.types))})")
         values += selection.types
-    return (" WHERE " + " AND ".join(texts) if texts else ""), values
+    # The planner would rather walk the whole table than sort what the index finds.
+    index = " INDEXED BY record_stream" if selection.stream or selection.run or selection.snapshot else ""
+    return index + (" WHERE " + " AND ".join(texts) if texts else ""), values

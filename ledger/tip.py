@@ -6,9 +6,10 @@ Not a store: a log stages batches, writes the rows, and only then settles. What 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ledger.chain import START, Head
-from ledger.envelope import SALT_BYTES, Actor, Draft, Place, Stored, Writer, decode_header, digest, seal
+from ledger.chain import START, Head, head_of
+from ledger.envelope import SALT_BYTES, Actor, Draft, Sealer, Stored, Writer, decode_header, digest
 from ledger.errors import BlobMissing, NotCanonical, StaleEpoch, WrongVersion
 from ledger.events import LedgerBodiesErased, LedgerCreated, LedgerEpochOpened
 from ledger.log import DRAFTS_MAX, HOUSEKEEPING, Appended, Batch, Reader, Selection
@@ -38,6 +39,16 @@ class Tip:
         self.epoch = epoch
         #: heads of the streams that were asked for so far
         self.streams: dict[str, Head] = {}
+        #: run and snapshot that a stream named last
+        self.named: dict[str, tuple[str, str]] = {}
+
+
+class Mention(NamedTuple):
+    """Where a stream first names a run or a snapshot; it may have been noted before."""
+
+    name: str
+    stream: str
+    ver: int
 
 
 class Staging:
@@ -60,8 +71,11 @@ class Staging:
         self._head = tip.head
         self._epoch = tip.epoch
         self._streams: dict[str, Head] = {}
+        self._named: dict[str, tuple[str, str]] = {}
         #: rows to write, in order
         self.rows: list[Stored] = []
+        #: what they name that the stream did not name just before
+        self.mentions: list[Mention] = []
 
     @property
     def head(self) -> Head:
@@ -103,6 +117,7 @@ class Staging:
         self._tip.head = self._head
         self._tip.epoch = self._epoch
         self._tip.streams.update(self._streams)
+        self._tip.named.update(self._named)
 
     def stream(self, name: str) -> Head:
         """Head of a stream, with what is staged."""
@@ -115,12 +130,26 @@ class Staging:
         rows: list[Stored] = []
         head, end = self._head, before
         writer = Writer(epoch=self._epoch, replica=self._replica)
-        for draft in drafts:
-            place = Place(self._tip.ledger, head.number + 1, head.hash, stream, end.number + 1, end.hash, writer, at)
-            row = seal(draft, place, salt=self._chance(SALT_BYTES))
+        sealer = Sealer(ledger=self._tip.ledger, stream=stream, writer=writer, at=at)
+        # Asking the kernel for chance costs more than sealing: once for the whole batch.
+        chance = self._chance(SALT_BYTES * len(drafts))
+        named = self._named.get(stream) or self._tip.named.get(stream, ("", ""))
+        for number, draft in enumerate(drafts):
+            if (draft.run, draft.snapshot) != named:
+                named = self._name(stream, named, draft, end.number + 1)
+            salt = chance[number * SALT_BYTES : (number + 1) * SALT_BYTES]
+            row = sealer.seal(draft, gprev=head, prev=end, salt=salt)
             mark = digest(row.header)
-            head, end = Head(place.seq, mark), Head(place.ver, mark)
+            head, end = head_of((row.seq, mark)), head_of((end.number + 1, mark))
             rows.append(row)
         self.rows += rows
         self._head, self._streams[stream] = head, end
+        self._named[stream] = named
         return Appended(before.number + 1, end, head)
+
+    def _name(self, stream: str, before: tuple[str, str], draft: Draft, ver: int) -> tuple[str, str]:
+        now = (draft.run, draft.snapshot)
+        self.mentions += [
+            Mention(name, stream, ver) for name, known in zip(now, before, strict=True) if name and name != known
+        ]
+        return now

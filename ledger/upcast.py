@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ledger.envelope import VERSION, Header, Record, Stored, decode_body, decode_header
+from ledger.envelope import VERSION, Header, Record, Stored, body_decoders, decode_body, decode_header
 from ledger.errors import UnknownEvent
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -28,7 +28,13 @@ def decode(stored: Stored) -> Record:
 def decode_event(header: Header, body: bytes | None) -> Any:
     """Read the body of a record into today's types; `None` when it was erased. Raises `UnknownEvent`."""
     if header.v == VERSION:
-        return decode_body(header, body)
+        decoder = body_decoders.get(header.type)
+        if decoder is None or body is None:
+            return decode_body(header, body)
+        try:
+            return decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return decode_body(header, body)
     if not 1 <= header.v < VERSION:
         raise UnknownEvent(header.type, f"envelope version {header.v}: use a newer stagesetctl", seq=header.seq)
     return decode_body(header, raised(header, body, upcasters=UPCASTERS))

@@ -78,7 +78,7 @@ def _trigger(state: State, seen: Seen, *, now_ms: int) -> e.Trigger | None:
         return "request"
     generation, snapshot = _wanted(state)
     if seen.generation != generation:
-        return "spec"
+        return "spec" if generation else "snapshot"
     if seen.pins is not None and _snapshot(seen) != snapshot:
         return "snapshot"
     if state.phase == Phase.IDLE and state.waiting is None:

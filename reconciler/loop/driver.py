@@ -101,6 +101,7 @@ class Driver:
         for task in effects:
             task.cancel()
         await asyncio.gather(*effects, *([self._turn] if self._turn else []), return_exceptions=True)
+        self._effects.clear()
 
     @property
     def busy(self) -> bool:

@@ -8,11 +8,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
+from ledger.events import VerifyFinished
 from tests.bench.clock import rate
-from tests.bench.sample import MESSAGE
+from tests.bench.sample import MESSAGE, VERIFIED
+
+
+# The same information as in our records: what the header says beside the position, and the body.
+SAID = {
+    "actor": VERIFIED.actor.kind,
+    "run": VERIFIED.run,
+    "snapshot": VERIFIED.snapshot,
+    "stage": VERIFIED.stage,
+    "intent": VERIFIED.intent,
+}
+OBJECTS = msgspec.to_builtins(cast(VerifyFinished, VERIFIED.event).objects)
 
 
 class Release(Aggregate):
@@ -22,7 +35,7 @@ class Release(Aggregate):
         self.outcomes: dict[str, int] = {}
 
     @event("Finished")
-    def finished(self, stage: str, outcome: str, reason: str, message: str) -> None:
+    def finished(self, *, said: dict[str, Any], outcome: str, reason: str, message: str, objects: list[Any]) -> None:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
 
@@ -71,5 +84,5 @@ class Releases:
         for _ in range(times):
             self.written += 1
             outcome = "failed" if self.written % 10 == 0 else "ok"
-            self._release.finished(stage="backend", outcome=outcome, reason="", message=MESSAGE)
+            self._release.finished(said=SAID, outcome=outcome, reason="", message=MESSAGE, objects=OBJECTS)
         self._app.save(self._release)

@@ -187,7 +187,7 @@ def test_an_unknown_event_stops_the_fold() -> None:
     append(log, "a", draft())
     folder = Folder(log, Counts())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ledger.envelope._body_decoders", {})
+        patch.setattr("ledger.envelope.body_decoders", {})
         patch.setattr("ledger.envelope.BY_TAG", {})
         with pytest.raises(UnknownEvent, match="no event of this version has this tag"):
             folder.catch_up()

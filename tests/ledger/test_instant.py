@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.envelope import Place, Writer, seal
+from ledger.envelope import Head, Sealer, Writer
 from ledger.instant import to_ms, to_text
 from tests.ledger.making import draft
 
@@ -20,7 +20,8 @@ def test_there_and_back(ms: int) -> None:
     assert to_ms(text) == ms
     assert datetime.fromisoformat(text) == datetime.fromtimestamp(ms / 1000, UTC).replace(microsecond=ms % 1000 * 1000)
     # Every instant has a place in a header.
-    assert seal(draft(), Place("l", 1, "", "a", 1, "", Writer(epoch=0, replica="r"), text), salt=b"s")
+    sealer = Sealer(ledger="l", stream="a", writer=Writer(epoch=0, replica="r"), at=text)
+    assert sealer.seal(draft(), gprev=Head(), prev=Head(), salt=b"s")
 
 
 @given(MILLISECONDS, MILLISECONDS)

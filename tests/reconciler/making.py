@@ -9,6 +9,7 @@ import msgspec
 
 from ledger import events as e
 from ledger.envelope import Draft
+from reconciler.api.types import StageSetSpec
 from reconciler.effects import Entry, entry_of_draft
 from reconciler.evolve import fold
 from reconciler.policy import policy_of
@@ -63,8 +64,6 @@ def opened(
 
 
 def policy_for(given: dict[str, Any]) -> dict[str, Any]:
-    from reconciler.api.types import StageSetSpec
-
     return policy_of(msgspec.convert(given, StageSetSpec), default_interval_ms=600_000, teardown_ms=3_600_000)
 
 

@@ -13,7 +13,8 @@ R = TypeVar("R")
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
     """`work` done for each item, at most `limit` at a time; the results in the order of the items.
 
-    Tasks are as many as the limit, not as the items. When one raises or the caller is cancelled, all end.
+    Tasks are as many as the limit, not as the items. When one raises or the caller is cancelled, all end; what the
+    first of them raised is raised here, as it would be without concurrency.
     """
     todo = list(items)
     done: dict[int, R] = {}
@@ -26,7 +27,10 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, limit: 
     if min(limit, len(todo)) <= 1:
         await worker()
     else:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(limit, len(todo))):
-                group.create_task(worker())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(limit, len(todo))):
+                    group.create_task(worker())
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
     return [done[at] for at in range(len(todo))]

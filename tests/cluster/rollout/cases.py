@@ -1,7 +1,8 @@
 """Every way a stage fails that the runbook tells of: how it is broken, what is shown, and the runbook's remedy.
 
 Each case is a section of docs/runbooks/stagefailed.md, by its anchor. A case breaks revision v2 of the second stage
-after v1 went well; `heal` does what the section says, and never touches the StageSet or the controller.
+after v1 went well. Where the section's remedy is commands, they are run; else `heal` does what it says. Nothing touches
+the StageSet or the controller.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Case(NamedTuple):
     #: words of the message, the operation among them
     words: tuple[str, ...]
     break_: Step
-    heal: Step
+    #: None where the runbook has commands
+    heal: Step | None
     #: fields of the second stage
     stage: dict[str, Any] = {}
     #: fields of the spec
@@ -37,6 +39,9 @@ class Case(NamedTuple):
     applied: bool = False
     #: revision of the second stage after the remedy
     healed: str = "v3"
+    #: what the page calls OBJECT and ACCOUNT; `{}` is the namespace
+    object: str = ""
+    account: str = ACCOUNT
 
 
 #: A permanent failure is looked at again after the interval.
@@ -52,7 +57,9 @@ def with_files(**extra: Any) -> Step:
     """A second revision with more files; `__` in a name stands for a dot, callables get the shop."""
 
     def publish(shop: Shop) -> None:
-        found = {name.replace("__", "."): content(shop) if callable(content) else content for name, content in extra.items()}
+        found = {
+            name.replace("__", "."): content(shop) if callable(content) else content for name, content in extra.items()
+        }
         shop.publish(BACKEND, "v2", {"config.yaml": shop.config(BACKEND, "v2"), **found})
 
     return publish
@@ -67,9 +74,9 @@ def bytes_of(body: bytes) -> Step:
 
 def _account_gone(shop: Shop) -> None:
     """Delete it, and wait until the API server, which remembers tokens for ten seconds, has noticed."""
-    token = shop.plane.token(namespace=shop.namespace, service_account="late")
+    late = shop.api.acting_as(shop.plane.token(namespace=shop.namespace, service_account="late"))
+    late.get("/version").ok()
     shop.kubectl("delete", "serviceaccount", "late")
-    late = shop.api.acting_as(token)
     eventually(lambda: late.get("/version").status == 401, what="the token is refused")
     good(shop, "v2")
 
@@ -77,10 +84,6 @@ def _account_gone(shop: Shop) -> None:
 def _account(shop: Shop) -> None:
     shop.kubectl("create", "serviceaccount", "late")
     shop.kubectl("create", "rolebinding", "late", f"--role={ACCOUNT}", f"--serviceaccount={shop.namespace}:late")
-
-
-def _account_again(shop: Shop) -> None:
-    shop.kubectl("create", "serviceaccount", "late")
 
 
 # ── fetch ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +145,9 @@ def _secret(value: str) -> Step:
     """A Secret `variables` with the key `tier`, in base64."""
 
     def create(shop: Shop) -> None:
-        shop.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "variables"}, "data": {"tier": value}})
+        shop.kubectl.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "variables"}, "data": {"tier": value}}
+        )
 
     return create
 
@@ -180,7 +185,12 @@ def _may_not(resource: str, *verbs: str) -> dict[str, Any]:
 
 def _service(shop: Shop) -> dict[str, Any]:
     spec = {"ports": [{"port": 80}], "selector": {"app": "web"}}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": shop.namespace}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": shop.namespace},
+        "spec": spec,
+    }
 
 
 def _denied(shop: Shop) -> None:
@@ -188,16 +198,8 @@ def _denied(shop: Shop) -> None:
     with_files(service__yaml=_service)(shop)
 
 
-def _granted(shop: Shop) -> None:
-    shop.kubectl.apply(role(RULES))
-
-
 def _selected_twice(shop: Shop) -> None:
     _web(shop, "v2", selects="other")
-
-
-def _without_web(shop: Shop) -> None:
-    shop.kubectl("delete", "deployment", "web")
 
 
 def _wrong_labels(shop: Shop) -> dict[str, Any]:
@@ -214,10 +216,6 @@ def _nowhere(shop: Shop) -> dict[str, Any]:
     return {**shop.config("there", "v2"), "metadata": {"name": "there"}}
 
 
-def _late_namespace(shop: Shop) -> None:
-    shop.kubectl("create", "namespace", f"{shop.namespace}-late")
-
-
 def _everywhere(shop: Shop) -> None:
     """The tenant may write ConfigMaps of any namespace."""
     where = f"--serviceaccount={shop.namespace}:{ACCOUNT}"
@@ -231,10 +229,6 @@ def _of_another(shop: Shop) -> None:
     theirs["metadata"]["labels"] = labels
     shop.kubectl.apply(theirs)
     with_files(shared__yaml=lambda s: s.config("shared", "v2"))(shop)
-
-
-def _handed_over(shop: Shop) -> None:
-    shop.kubectl("label", "configmap", "shared", "stages.metio.wtf/name-", "stages.metio.wtf/namespace-")
 
 
 def _gadget(shop: Shop) -> dict[str, Any]:
@@ -283,7 +277,7 @@ def _may_not_delete(shop: Shop) -> None:
 
 
 HUGE = b"\0" * (65 * 1024 * 1024)
-OTHER_PATCH = {"patches": [{"patch": "- {op: replace, path: /data/mode, value: fast}", "target": {"name": BACKEND}}]}
+OTHER_PATCH = {"patches": [{"patch": "- {op: remove, path: /data/mode}", "target": {"name": BACKEND}}]}
 
 
 def _with_mode(shop: Shop, revision: str) -> None:
@@ -296,7 +290,7 @@ CASES = (
     Case(
         "connect-to-target-cluster-notfound",
         ("connect to target cluster: ", "ServiceAccount", "/late does not exist"),
-        _account_gone, _account_again, stage={"serviceAccountName": "late"}, prepare=_account, healed="v2",
+        _account_gone, None, stage={"serviceAccountName": "late"}, prepare=_account, healed="v2", account="late",
     ),
     Case("fetch-artifact-unreachable", ("fetch artifact: ", "cannot be fetched"), _moved, good),
     Case("fetch-artifact-badstatus", ("fetch artifact: ", "answered 404"), _not_served, _served, healed="v2"),
@@ -311,15 +305,15 @@ CASES = (
     ),
     Case(
         "build-substitutefromnotfound", ("build: ", "ConfigMap", "/variables does not exist"),
-        _without_variables, _variables(tier="gold"), stage=VARIABLES, prepare=_variables(tier="gold"), healed="v2",
+        _without_variables, None, stage=VARIABLES, prepare=_variables(tier="gold"), healed="v2",
     ),
     Case(
         "build-substitutefrominvalid", ("build: ", "Secret/", "is not text"),
-        _binary_secret, _secret("Z29sZA=="), stage=SECRETS, prepare=_secret("Z29sZA=="), healed="v2",
+        _binary_secret, None, stage=SECRETS, prepare=_secret("Z29sZA=="), healed="v2",
     ),
     Case(
         "build-substitutionfailed", ("build: ", 'variable "tier"'),
-        with_files(tiered__yaml=_tiered), _variables(tier="gold"),
+        with_files(tiered__yaml=_tiered), None,
         stage=VARIABLES, spec=SOON, prepare=_variables(other="x"), healed="v2",
     ),
     Case(
@@ -346,30 +340,31 @@ CASES = (
     ),
     Case(
         "apply-immutablefield", ("apply: ", "spec.selector", "immutable"),
-        _selected_twice, _without_web, spec=SOON, prepare=lambda shop: _web(shop, "v1"), applied=True, healed="v2",
+        _selected_twice, None, spec=SOON, prepare=lambda shop: _web(shop, "v1"), applied=True, healed="v2",
+        object="deployment/web",
     ),
     Case(
         "apply-forbidden", ("apply: ", "cannot patch resource", "give system:serviceaccount:", "a Role"),
-        _denied, _granted, spec=SOON, healed="v2",
+        _denied, None, spec=SOON, applied=True, healed="v2",
     ),
     Case("apply-invalid", ("apply: ", "Deployment", "web"), with_files(web__yaml=_wrong_labels), good, applied=True),
     Case(
         "apply-notfound", ("apply: ", "-late"),
-        with_files(there__yaml=_elsewhere), _late_namespace, prepare=_everywhere, applied=True, healed="v2",
+        with_files(there__yaml=_elsewhere), None, prepare=_everywhere, applied=True, healed="v2", object="{}-late",
     ),
     Case(
         "apply-nosuchkind", ("Gadget",), with_files(gadget__yaml=_gadget), _gadgets, spec=SOON, healed="v2",
     ),
-    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, _handed_over, spec=SOON, healed="v2"),
+    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, None, spec=SOON, healed="v2", object="configmap/shared"),
     Case(
-        "verify-verifyfailed", ("verify: ", "Deployment", "/web", "progress deadline"), _crashing, lambda shop: _web(shop, "v3"), applied=True,
+        "verify-verifyfailed", ("verify: ", "Deployment", "/web", "made no progress"), _crashing, lambda shop: _web(shop, "v3"), applied=True, object="deployment/web",
     ),
     Case(
         "verify-verifytimeout", ("verify: ", "timed out", "Deployment"), _never_ready, _ready_after_all,
-        spec={"timeout": "2s"}, applied=True, healed="v2",
+        spec={"timeout": "2s"}, applied=True, healed="v2", object="deployment/web",
     ),
     Case(
         "prune-forbidden", ("prune: ", "cannot delete resource"),
-        _may_not_delete, _granted, prepare=_kept_object, spec=SOON, applied=True, healed="v2",
+        _may_not_delete, None, prepare=_kept_object, spec=SOON, applied=True, healed="v2",
     ),
 )  # fmt: skip

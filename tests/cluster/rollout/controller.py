@@ -48,7 +48,10 @@ class Controller:
         self._arguments = [
             f"{flag}={mine.get(flag, value)}" for flag, _, value in (argument.partition("=") for argument in shipped)
         ]
-        self._arguments += [f"--kubeconfig={kubeconfig}", *(f"--allowed-artifact-hosts={host}" for host in artifact_hosts)]
+        self._arguments += [
+            f"--kubeconfig={kubeconfig}",
+            *(f"--allowed-artifact-hosts={host}" for host in artifact_hosts),
+        ]
         self._process: Component | None = None
         self.starts = 0
 
@@ -93,7 +96,7 @@ class Controller:
             with error:
                 return error.code, error.read().decode()
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The value of a series; 0 where it is not there."""
         from prometheus_client.parser import text_string_to_metric_families
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from reconciler.adapters.memory.flux import KINDS
 from tests.cluster.rollout.artifacts import ArtifactServer, archive, digest
 from tests.cluster.rollout.controller import Controller
 from tests.cluster.rollout.waiting import eventually
@@ -30,6 +31,7 @@ RULES = [
         "verbs": ["get", "list", "watch", "create", "patch", "update", "delete"],
     }
 ]  # fmt: skip
+PLURALS = {kind: plural for kind, plural, _ in KINDS}
 _NUMBERS = itertools.count(1)
 
 
@@ -71,23 +73,29 @@ class Shop:
         """A new revision of a source: archive, served, and shown in the ExternalArtifact's status."""
         return self.publish_bytes(source, revision, archive(files), **artifact)
 
+    @staticmethod
+    def archive(files: Mapping[str, Any]) -> bytes:
+        return archive(files)
+
     def publish_bytes(self, source: str, revision: str, body: bytes, **artifact: str) -> bytes:
         path = f"/{self.namespace}/{source}/{revision}.tar.gz"
         self.server.bodies[path] = body
         self.point(source, revision, url=self.server.url(path), digest=digest(body), **artifact)
         return body
 
-    def point(self, source: str, revision: str, *, url: str, digest: str, kind: str = "ExternalArtifact") -> None:
+    def point(
+        self, source: str, revision: str, *, kind: str = "ExternalArtifact", ready: str = "True", **artifact: str
+    ) -> None:
         """What the source's status says, as its controller would write it."""
-        plural = {"ExternalArtifact": "externalartifacts", "GitRepository": "gitrepositories"}[kind]
+        plural = PLURALS[kind]
         path = f"{SOURCES}/namespaces/{self.namespace}/{plural}/{source}"
         made = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "metadata": {"name": source}, "spec": {}}
         self.api.apply(path, made).ok()
         when = "2030-01-31T12:00:00Z"
         status = {
-            "artifact": {"url": url, "digest": digest, "revision": revision, "path": "x", "lastUpdateTime": when},
+            "artifact": {**artifact, "revision": revision, "path": "x", "lastUpdateTime": when},
             "conditions": [
-                {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": when}
+                {"type": "Ready", "status": ready, "reason": "Succeeded", "message": "", "lastTransitionTime": when}
             ],
         }
         self.api.merge(f"{path}/status", {"status": status}).ok()
@@ -102,9 +110,7 @@ class Shop:
             "stages": [stage(name) for name in STAGES],
         }
         made = {"apiVersion": "stages.metio.wtf/v1", "kind": "StageSet", "metadata": {"name": NAME}}
-        self.api.post(
-            f"{GROUP}/namespaces/{self.namespace}/stagesets", {**made, "spec": {**base, **spec}}
-        ).ok()
+        self.api.post(f"{GROUP}/namespaces/{self.namespace}/stagesets", {**made, "spec": {**base, **spec}}).ok()
 
     def roll_out(self, revision: str = "v1", **spec: Any) -> None:
         """Publish a good revision of all stages, create the StageSet, and wait until it is ready."""
@@ -196,6 +202,18 @@ class Shop:
 
         what = f"{self.namespace} failed in {stage}, saying {words}"
         return eventually(failed, what=what, deadline_s=deadline_s, show=self.story)
+
+    def visible(self) -> dict[str, Any]:
+        """Everything in the namespace that the release has made or shows, with its versions."""
+        found = self.kubectl.get("stagesets,stageinventories,configmaps,deployments,replicasets,pods")["items"]
+        return {
+            f"{one['kind']}/{one['metadata']['name']}": (one["metadata"]["uid"], one["metadata"]["resourceVersion"])
+            for one in found
+        }
+
+    def records(self) -> int:
+        """How many records the StageSet has in the ledger."""
+        return len(self.types())
 
     def story(self) -> str:
         """For people: the status, the ledger's tail and the log's."""

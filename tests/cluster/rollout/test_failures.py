@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cluster.rollout import pages
 from tests.cluster.rollout.cases import BACKEND, CASES, Case
 from tests.cluster.rollout.shop import STAGES, stage
 from tests.cluster.rollout.waiting import eventually
 
+RUNBOOK_SECTIONS = pages.sections("runbooks/stagefailed.md")
 RUNBOOK = "(runbook: https://stageset.projects.metio.wtf/runbooks/stagefailed/)"
 
 
@@ -35,7 +37,15 @@ def test_it_fails_as_the_runbook_says_and_its_remedy_heals(case: Case, shop, con
     assert shown[BACKEND]["phase"] in {"Failed", "Applying", "Verifying", "Pruning"}
     assert shown["frontend"]["phase"] == "Pending"
 
-    case.heal(shop)
+    section = RUNBOOK_SECTIONS[case.anchor]
+    variables = {"OBJECT": case.object.format(shop.namespace), "ACCOUNT": case.account}
+    for command in section.look:
+        pages.type_in(command, shop, **variables)
+    assert bool(section.remedy) != bool(case.heal), "either the runbook's commands heal it, or the case does"
+    for command in section.remedy:
+        pages.type_in(command, shop, **variables)
+    if case.heal is not None:
+        case.heal(shop)
     eventually(
         lambda: [one.get("appliedRevision") for one in shop.stages().values()] == ["v2", case.healed, "v2"],
         what="it heals by itself",
@@ -46,6 +56,35 @@ def test_it_fails_as_the_runbook_says_and_its_remedy_heals(case: Case, shop, con
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
     assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
     assert controller.pid == process
+
+
+def test_every_section_has_a_case_and_every_case_a_section():
+    told = {anchor for anchor, section in RUNBOOK_SECTIONS.items() if section.level == 3}
+    assert told == {case.anchor for case in CASES}
+    for anchor in told:
+        assert pages.REMEDY in RUNBOOK_SECTIONS[anchor].text, f"{anchor} has no remedy"
+
+
+def test_what_the_runbook_says_first_works(shop, controller):
+    shop.roll_out(interval="10m")
+    shop.publish(BACKEND, "v2", {"broken.yaml": "a: [\n"})
+    message = shop.until_failed("malformed manifest")
+    looks = [pages.type_in(command, shop) for command in RUNBOOK_SECTIONS["first-look"].look]
+    assert message in looks[0]
+    assert "backend\tFailed\tv1\t" in looks[1]
+    assert "StageFailed" in looks[2]
+    assert "malformed manifest" in looks[3]
+    for command in RUNBOOK_SECTIONS["fetch-artifact"].look:
+        assert "backend" in pages.type_in(command, shop)
+
+    failures = shop.types().count("run.failed")
+    now, suspend, resume = RUNBOOK_SECTIONS["when-it-tries-again"].look
+    pages.type_in(now, shop)
+    eventually(lambda: shop.types().count("run.failed") > failures, what="tried at once", show=shop.story)
+    pages.type_in(suspend, shop)
+    eventually(lambda: shop.condition().get("reason") == "Suspended", what="suspended", show=shop.story)
+    pages.type_in(resume, shop)
+    shop.until_failed("malformed manifest")
 
 
 def test_afterwards_the_ledger_is_valid_and_tells_the_same(controller):

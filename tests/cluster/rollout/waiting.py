@@ -11,13 +11,20 @@ DEADLINE_S = 45.0
 PAUSE_S = 0.1
 
 
-def eventually(look: Callable[[], T], *, what: str, deadline_s: float = DEADLINE_S, show: Callable[[], Any] = str) -> T:
+def eventually(
+    look: Callable[[], T],
+    *,
+    what: str,
+    deadline_s: float = DEADLINE_S,
+    show: Callable[[], Any] = str,
+    pause_s: float = PAUSE_S,
+) -> T:
     """The first true answer of `look`; AssertionError with `show()` if there is none in time."""
     give_up_at = time.monotonic() + deadline_s
     while not (found := look()):
         if time.monotonic() > give_up_at:
             raise AssertionError(f"not within {deadline_s:g} s: {what}\n{show()}")
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     return found
 
 

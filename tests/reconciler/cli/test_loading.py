@@ -54,7 +54,8 @@ def test_a_namespace_and_what_is_in_it_stand_in_one_file() -> None:
 
 
 def test_what_the_cluster_refuses_is_told_with_file_and_document() -> None:
-    text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: nowhere}}"
+    config = "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {}}}}}"
+    text = "\n---\n".join(map(config.format, ("default", "nowhere")))
     with pytest.raises(CannotLoad, match=r'^it.yaml, document 2: namespaces "nowhere" not found'):
         loaded(text, Ref("v1", "ConfigMap", "nowhere", "a"))
 

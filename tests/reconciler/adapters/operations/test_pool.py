@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from reconciler.adapters.operations.pool import each
+from reconciler.errors import Unavailable
 
 
 def test_results_keep_the_order_and_no_more_than_the_limit_run_at_once() -> None:
@@ -49,3 +50,16 @@ def test_cancelling_ends_all_of_it() -> None:
 
     asyncio.run(scenario())
     assert sorted(ended) == [0, 1, 2]
+
+
+def test_what_one_raises_is_raised_as_it_is() -> None:
+    """Callers name the errors that they expect: a group around them would be a bug's traceback instead of a failure."""
+
+    async def work(n: int) -> int:
+        await asyncio.sleep(0)
+        if n in (2, 3):
+            raise Unavailable(f"{n} is away")
+        return n
+
+    with pytest.raises(Unavailable, match="2 is away"):
+        asyncio.run(each(range(9), work, limit=4))

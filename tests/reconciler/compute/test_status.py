@@ -1,0 +1,219 @@
+"""`.status`: what people and tools read, for every situation that a StageSet can be in."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger import events as e
+from ledger.chain import Head
+from ledger.instant import to_text
+from reconciler.api.reasons import MESSAGE_CHARS_MAX, RUNBOOKS
+from reconciler.compute.status import status_of
+from tests.reconciler.making import START_MS, STREAM, Stream, items, opened, spec
+
+HEAD = Head(7, "sha256:" + "ab" * 32)
+BOOK = f" (runbook: {RUNBOOKS}stagefailed/)"
+
+
+def status(stream: Stream, *, generation: int = 1):
+    return status_of(stream.state, generation=generation, head=HEAD)
+
+
+def conditions(stream: Stream) -> dict[str, tuple[str, str, str]]:
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in status(stream)["conditions"]}
+
+
+def phases(stream: Stream) -> dict[str, str]:
+    return {stage["name"]: stage["phase"] for stage in status(stream)["stages"]}
+
+
+def fresh() -> Stream:
+    return Stream()
+
+
+def running() -> Stream:
+    stream = Stream()
+    stream.fact(opened("db", "app"))
+    return stream
+
+
+def at(operation: str, name: str = "") -> Stream:
+    return running().until(operation, name)
+
+
+def ready() -> Stream:
+    return running().rest()
+
+
+def failed(*, retryable: bool = True) -> Stream:
+    stream = at("apply", "app")
+    stream.fail(retryable=retryable)
+    return stream
+
+
+def retrying() -> Stream:
+    stream = failed()
+    stream.fact(opened("db", "app", trigger="retry"))
+    return stream.until("build", "db")
+
+
+def suspended() -> Stream:
+    stream = ready()
+    stream.fact(e.OperatorSuspended())
+    return stream
+
+
+def held(reason: str) -> Stream:
+    stream = ready()
+    stream.fact(e.RunBlocked(reason=reason, message="why", generation=2))
+    return stream
+
+
+def tearing() -> Stream:
+    stream = ready()
+    stream.fact(opened(trigger="deletion", given=spec("db")))
+    return stream.until("prune", "app")
+
+
+FAILURE = "stage app: apply: it broke"
+AT_WORK = ("True", "Progressing")
+TABLE = [
+    # situation                             Ready                                        Reconciling    Stalled
+    (fresh, ("Unknown", "Progressing", "waiting for the first run"), None, None),
+    (running, ("Unknown", "Progressing", "stage db (1 of 2): connect to target cluster"), AT_WORK, None),
+    (lambda: at("verify", "app"), ("Unknown", "Progressing", "stage app (2 of 2): verify"), AT_WORK, None),
+    (ready, ("True", "Succeeded", "2 of 2 stages are ready"), None, None),
+    (failed, ("False", "StageFailed", FAILURE + BOOK), AT_WORK, None),
+    (lambda: failed(retryable=False), ("False", "StageFailed", FAILURE + BOOK), None, ("True", "StageFailed")),
+    (retrying, ("False", "StageFailed", FAILURE + BOOK), AT_WORK, None),
+    (suspended, ("False", "Suspended", "suspended: nothing is changed until spec.suspend is false"), None, None),
+    (lambda: held("SourceNotReady"), ("False", "SourceNotReady", f"why (runbook: {RUNBOOKS}sourcenotready/)"), AT_WORK, None),
+    (lambda: held("InvalidSpec"), ("False", "InvalidSpec", f"why (runbook: {RUNBOOKS}invalidspec/)"), None, ("True", "InvalidSpec")),
+    (tearing, ("Unknown", "Progressing", "tearing down, 2 stages left"), AT_WORK, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("situation", "ready", "reconciling", "stalled"), TABLE)
+def test_conditions(situation, ready, reconciling, stalled):
+    found = conditions(situation())
+    assert found.pop("Ready") == ready
+    # kstatus: Reconciling and Stalled are only there while they are true.
+    assert {kind: value[:2] for kind, value in found.items()} == {
+        kind: value for kind, value in (("Reconciling", reconciling), ("Stalled", stalled)) if value
+    }
+
+
+PHASES = [
+    (running, {"db": "Applying", "app": "Pending"}),
+    (lambda: at("fetch", "db"), {"db": "Applying", "app": "Pending"}),
+    (lambda: at("build", "db"), {"db": "Applying", "app": "Pending"}),
+    (lambda: at("apply", "db"), {"db": "Applying", "app": "Pending"}),
+    (lambda: at("verify", "db"), {"db": "Verifying", "app": "Pending"}),
+    (lambda: at("connect", "app"), {"db": "Ready", "app": "Applying"}),
+    (ready, {"db": "Ready", "app": "Ready"}),
+    (failed, {"db": "Ready", "app": "Failed"}),
+    (retrying, {"db": "Applying", "app": "Failed"}),
+    (suspended, {"db": "Ready", "app": "Ready"}),
+    (tearing, {}),
+]
+
+
+@pytest.mark.parametrize(("situation", "expected"), PHASES)
+def test_phases_of_stages(situation, expected):
+    assert phases(situation()) == expected
+
+
+def test_pruning_is_shown_while_it_happens():
+    stream = Stream(db=("a", "b"))
+    stream.fact(opened("db", "app"))
+    stream.rest()
+    stream.renders["db"] = ("a",)
+    stream.fact(opened("db", "app", revision="v2"))
+    assert phases(stream.until("build", "app")) == {"db": "Pruning", "app": "Pending"}
+    assert phases(stream.until("prune")) == {"db": "Pruning", "app": "Pending"}
+
+
+def test_the_rest():
+    stream = Stream(db=("a", "b"))
+    stream.fact(opened("db", "app", requested_at="now"))
+    stream.until("apply", "app").fail(objects=items("app", action="failed"))
+    found = status(stream)
+    assert found["lastHandledReconcileAt"] == "now"
+    assert found["lastAttemptedRevisions"] == {"ExternalArtifact/shop/db": "v1", "ExternalArtifact/shop/app": "v1"}
+    assert "lastAppliedRevisions" not in found
+    assert found["ledger"] == {"stream": STREAM, "version": stream.state.version, "head": HEAD.hash}
+    assert found["stages"] == [
+        {"name": "db", "phase": "Ready", "appliedRevision": "v1", "entriesCount": 2},
+        {"name": "app", "phase": "Failed", "entriesCount": 0, "message": "apply: it broke"},
+    ]
+    assert set(status(ready())["lastAppliedRevisions"]) == {"ExternalArtifact/shop/db", "ExternalArtifact/shop/app"}
+
+
+def test_a_stage_that_was_not_reached_shows_the_revision_it_has():
+    stream = ready()
+    stream.fact(opened("db", "app", revision="v2"))
+    stream.until("apply", "db").fail()
+    assert [(s["phase"], s["appliedRevision"]) for s in status(stream)["stages"]] == [("Failed", "v1"), ("Pending", "v1")]
+    assert status(stream)["lastAttemptedRevisions"]["ExternalArtifact/shop/db"] == "v2"
+    assert status(stream)["lastAppliedRevisions"]["ExternalArtifact/shop/db"] == "v1"
+
+
+def test_observed_generation_is_that_of_what_was_acted_on():
+    assert status(fresh())["observedGeneration"] == 0
+    assert status(ready(), generation=1)["observedGeneration"] == 1
+    assert status(ready(), generation=2)["observedGeneration"] == 1
+    assert status(held("InvalidSpec"), generation=2)["observedGeneration"] == 2
+    # A generation that the API server does not show (any more) is never claimed.
+    assert status(held("InvalidSpec"), generation=1)["observedGeneration"] == 1
+    assert {c["observedGeneration"] for c in status(ready(), generation=5)["conditions"]} == {5}
+
+
+def test_times_are_those_of_events_and_stay_while_nothing_changes():
+    stream = ready()
+    at_ms = to_text(START_MS)[:19] + "Z"
+    assert {c["lastTransitionTime"] for c in status(stream)["conditions"]} == {at_ms}
+    assert status(stream) == status(stream)
+    stream = failed()
+    red = status(stream)["conditions"][0]["lastTransitionTime"]
+    stream.now_ms = stream.state.retry_ms
+    stream.fact(opened("db", "app", trigger="retry"))
+    assert status(stream)["conditions"][0]["lastTransitionTime"] == red
+
+
+def test_messages_fit_into_the_api():
+    stream = at("build", "db")
+    stream.answer(e.BuildFinished(reason="Broken", message="é" * 50_000, retryable=True), outcome="failed")
+    found = status(stream)
+    ready = found["conditions"][0]["message"]
+    assert len(ready) == MESSAGE_CHARS_MAX
+    assert ready.endswith(BOOK)
+    assert len(found["stages"][0]["message"]) <= 4096
+
+
+def test_the_crd_keeps_every_field(crd_schema):
+    for situation in (fresh, running, ready, failed, retrying, suspended, tearing, lambda: held("InvalidSpec")):
+        unknown = _unknown(status(situation()), crd_schema)
+        assert not unknown, unknown
+
+
+@pytest.fixture
+def crd_schema():
+    from pathlib import Path
+
+    import yaml
+
+    crd = yaml.safe_load((Path(__file__).parents[3] / "deploy/crds/stages.metio.wtf_stagesets.yaml").read_text())
+    return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+
+
+def _unknown(value, schema, path="status") -> list[str]:
+    if isinstance(value, list):
+        return [one for item in value for one in _unknown(item, schema["items"], path)]
+    if not isinstance(value, dict):
+        return []
+    if "additionalProperties" in schema:
+        return []
+    found = [f"{path}.{key}" for key in value if key not in schema.get("properties", {})]
+    for key in value.keys() & schema.get("properties", {}).keys():
+        found += _unknown(value[key], schema["properties"][key], f"{path}.{key}")
+    return found

@@ -1,0 +1,177 @@
+"""Base scenarios: short scripted lives, to be run once and then again with a kill at each boundary in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+from reconciler.ports.cluster import Ref
+from tests.simulation.life import TOTALS, Lived, finish, lost_projections, told
+from tests.simulation.manifests import NAMESPACE, Thing
+from tests.simulation.scenario import Release, Shown, allow_tenant, forbid_tenant
+from tests.simulation.virtual import VirtualLoop, run
+from tests.simulation.world import World, stageset, stageset_ref
+
+#: Longest time for anything in these scenarios, a kill included, in seconds.
+WITHIN_S = 240.0
+
+DEPLOYMENT = Thing("Deployment", "web")
+CONFIG, SHARED = Thing("ConfigMap", "config"), Thing("ConfigMap", "shared")
+SECRET, JOB = Thing("Secret", "secret"), Thing("Job", "job")
+CUSTOM, SPACE = Thing("Custom", "widget"), Thing("Namespace", "space")
+
+
+class Script:
+    """One StageSet with named stages, and its model."""
+
+    def __init__(self, world: World, **stages: tuple[Thing, ...]) -> None:
+        self.world = world
+        self.release = Release(world, "rel", Random(0))
+        self.release.stages = [{"name": name, "sourceRef": {"name": f"src-{name}"}} for name in stages]
+        self.release.spec = {"interval": "60s", "retryInterval": "10s", "timeout": "20s"}
+        for name, things in stages.items():
+            self.release.show(f"src-{name}", Shown(1, things))
+        self.release.exists = True
+        allow_tenant(world)
+
+    def create(self) -> None:
+        made = stageset("rel", self.release.stages, **self.release.spec)
+        self.world.do(self.world.memory.create(made))
+
+    def publish(self, stage: str, *things: Thing, **flaws: bool) -> None:
+        source = f"src-{stage}"
+        self.release.show(source, Shown(self.release.shown[source].revision + 1, things, **flaws))
+
+    async def expected(self) -> None:
+        """Until all is as it has to be; when ready, the cluster is exactly as rendered."""
+        problem = self.release.problem()
+        await self.world.until(f"expected {problem}", self.release.is_as_expected, within_s=WITHIN_S)
+        if problem is None and not self.release.spec.get("suspend"):
+            self.release.check_cluster()
+
+    async def gone(self) -> None:
+        self.world.do(self.world.memory.delete(stageset_ref("rel")))
+        await self.world.until("gone", lambda: self.world.stageset("rel") is None, within_s=WITHIN_S)
+        await asyncio.sleep(5)
+        left = [obj["metadata"]["name"] for obj, *_ in self.world.owned_objects()]
+        assert not left, f"I7: left after the deletion: {left}"
+
+
+async def rollout(world: World) -> None:
+    """Two stages; objects dropped, changed, and moved forwards and back between the stages; deletion."""
+    script = Script(world, one=(DEPLOYMENT, CONFIG, SHARED), two=(JOB, SECRET))
+    script.create()
+    await script.expected()
+    script.publish("one", DEPLOYMENT._replace(variant=2))
+    script.publish("two", JOB._replace(variant=2), SECRET, SHARED)
+    await script.expected()
+    script.publish("two", JOB._replace(variant=2), SECRET._replace(variant=2))
+    script.publish("one", DEPLOYMENT._replace(variant=2), SHARED)
+    await script.expected()
+    await script.gone()
+
+
+async def failures(world: World) -> None:
+    """Every operation fails once and heals by itself; drift; lost projections."""
+    script = Script(world, one=(CONFIG,), two=(DEPLOYMENT,), three=(SECRET,))
+    script.release.spec["serviceAccountName"] = "tenant"
+    script.create()
+    await script.expected()
+    script.publish("two", DEPLOYMENT, lying=True)
+    await script.expected()
+    script.publish("two", DEPLOYMENT, broken=True)
+    await script.expected()
+    script.publish("two", DEPLOYMENT._replace(fixed=2))
+    await script.expected()
+    script.publish("two", DEPLOYMENT._replace(variant=2, outcome="fail"))
+    await script.expected()
+    script.publish("two", DEPLOYMENT._replace(variant=3, outcome="never"))
+    await script.expected()
+    forbid_tenant(world)
+    script.publish("one", CONFIG._replace(variant=2))
+    await script.expected()
+    allow_tenant(world)
+    script.publish("two", DEPLOYMENT._replace(variant=4))
+    await script.expected()
+    drifted = Ref("v1", "ConfigMap", NAMESPACE, "config")
+    world.do(world.memory.delete(drifted))
+    await world.until("drift healed", lambda: world.peek(drifted) is not None, within_s=WITHIN_S)
+    await script.expected()
+    await script.gone()
+
+
+async def reshaping(world: World) -> None:
+    """Stages renamed, removed, turned round; suspended in the middle of a verify; definitions and namespaces."""
+    script = Script(world, one=(CUSTOM,), two=(SPACE, CONFIG), three=(DEPLOYMENT._replace(after_s=8.0),))
+    script.create()
+    await asyncio.sleep(3)
+    script.release.spec["suspend"] = True
+    script.release.write()
+    await script.expected()
+    script.release.spec["suspend"] = False
+    script.release.write()
+    await script.expected()
+    script.release.stages[1]["name"] = "renamed"
+    script.release.write()
+    await script.expected()
+    script.release.stages.reverse()
+    del script.release.stages[1]
+    script.release.write()
+    await script.expected()
+    await script.gone()
+
+
+async def interrupted(world: World) -> None:
+    """A new revision, a spec and the deletion come while a verify waits; lost projections are shown again."""
+    script = Script(world, one=(CONFIG, SECRET), two=(DEPLOYMENT._replace(outcome="never"),))
+    script.release.spec["timeout"] = "10m"
+    script.create()
+    await asyncio.sleep(10)
+    script.publish("one", CONFIG._replace(variant=2))
+    await asyncio.sleep(10)
+    script.release.stages[0]["prune"] = True
+    script.release.write()
+    await asyncio.sleep(10)
+    script.publish("two", DEPLOYMENT._replace(variant=2), JOB)
+    await script.expected()
+    world.line.chances = world.chances
+    if not world.crash_at:
+        await lost_projections(world, [script.release], Random(0))
+    script.publish("two", DEPLOYMENT._replace(variant=3, outcome="never"))
+    await asyncio.sleep(10)
+    await script.gone()
+
+
+BASES: dict[str, Callable[[World], Awaitable[None]]] = {
+    base.__name__: base for base in (rollout, failures, reshaping, interrupted)
+}
+
+
+def play(name: str, *, crash_at: set[int], runner: Any = None) -> Lived:
+    """Run a base scenario with kills at these boundaries."""
+    worlds: list[World] = []
+
+    async def main(loop: VirtualLoop) -> Lived:
+        world = World(loop, seed=f"base/{name}", runner=runner)
+        worlds.append(world)
+        world.crash_at = set(crash_at)
+        await world.begin()
+        await BASES[name](world)
+        return await finish(world)
+
+    at = ",".join(map(str, sorted(crash_at)))
+    command = f"BASE={name} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/test_crash_points.py -k one_point"
+    return told(lambda: run(main), worlds, command)
+
+
+def every_point(name: str, *, step: int = 1, first: int = 1) -> int:
+    """A run for each boundary, killed there; returns how many boundaries the base scenario has."""
+    count = play(name, crash_at=set()).boundaries
+    for boundary in range(first, count + 1, step):
+        lived = play(name, crash_at={boundary})
+        assert lived.crashes == 1, f"{name} was not killed at boundary {boundary}"
+        TOTALS.update(crash_runs=1)
+    TOTALS.update(bases=1, base_boundaries=count)
+    return count

@@ -1,0 +1,365 @@
+"""A cluster, an artifact server, a ledger, and a controller on them that can be killed and started at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from ledger.direct_commit import DirectCommit
+from ledger.envelope import Actor
+from ledger.instant import to_text
+from ledger.memory_log import MemoryLog
+from reconciler import errors
+from reconciler.adapters.clusters import Clusters
+from reconciler.adapters.hands import Tools
+from reconciler.adapters.kustomize import Builder
+from reconciler.adapters.memory.cluster import MemoryCluster
+from reconciler.adapters.memory.flux import source_crds
+from reconciler.api import names
+from reconciler.compute.inventory import KIND as INVENTORY
+from reconciler.installation import Given, Installation, project
+from reconciler.loop.memory import Memory
+from reconciler.ports.cluster import Object, Ref, Scope
+from reconciler.settings import Settings
+from tests.simulation.checkers import Monitor, check_ledger, labelled, story
+from tests.simulation.manifests import NAMESPACE, Thing, archive, files_of
+from tests.simulation.ports import CALM, ArtifactServer, Chances, Line, Renderer, SimCluster, SimFetcher, SimJournal
+from tests.simulation.virtual import EPOCH_S, INCARNATION, VirtualClock, VirtualLoop
+
+CRDS = Path(__file__).parents[2] / "deploy" / "crds"
+SOURCE = "source.toolkit.fluxcd.io/v1"
+#: What a killed controller may take to come back, in seconds.
+DOWN_S = 3.0
+
+
+class _Silent:
+    def recorded(self, member: Any, drafts: Any) -> None:
+        pass
+
+
+@cache
+def _definitions() -> str:
+    found = [yaml.safe_load((CRDS / f"stages.metio.wtf_{name}.yaml").read_text()) for name in ("stagesets", "stageinventories")]
+    return json.dumps([*source_crds(), *found])
+
+
+class World:
+    """One simulated installation. Everything that happens in it follows from the seed."""
+
+    def __init__(self, loop: VirtualLoop, *, seed: int | str, chances: Chances = CALM, runner: Any = None) -> None:
+        self.loop = loop
+        self.clock = VirtualClock(loop)
+        self.seed = seed
+        self.chances = chances
+        self.monitor = Monitor()
+        self.server = ArtifactServer()
+        self.runner = runner or Renderer()
+        chance = Random(f"{seed}/salt")
+        self.log = MemoryLog(ledger="simulated", at=self.now_text(), chance=chance.randbytes)
+        self.memory = MemoryCluster(lambda: EPOCH_S + loop.time())
+        #: places where the controller could have been killed, so far
+        self.boundaries = 0
+        #: numbers of the boundaries at which it is
+        self.crash_at: set[int] = set()
+        self.crashes: list[str] = []
+        self.told: list[str] = []
+        self.line: Line | None = None
+        self.installation: Installation | None = None
+        self._number = 0
+        self._ticking: asyncio.Handle | None = None
+        self._context = contextvars.copy_context()
+        self._supervisor: asyncio.Task[None] | None = None
+        self.memory.world.on_due.append(self._poke)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now_text(self) -> str:
+        return to_text(self.clock.now_ms())
+
+    def tell(self, text: str) -> None:
+        self.told.append(f"{self.now_text()[11:23]} {text}")
+
+    def _poke(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ticking = self.loop.call_soon(self._tick, context=self._context)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        self.memory.world.tick()
+        due = self.memory.next_due()
+        if due is not None and self._ticking is None:
+            # Whole microseconds later than due, so that it is due by every rounding.
+            when = max(due - EPOCH_S, self.loop.time()) + 2e-6
+            self._ticking = self.loop.call_at(when, self._tick, context=self._context)
+
+    # ── the controller ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def begin(self) -> None:
+        """Install the kinds, make the namespace, start the controller and whoever restarts it."""
+        for definition in json.loads(_definitions()):
+            await self.memory.create(definition)
+        await self.memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        await asyncio.sleep(0.5)
+        self.start()
+        self._supervisor = asyncio.ensure_future(self._supervise())
+
+    def _crashes_here(self, where: str) -> bool:
+        self.boundaries += 1
+        if self.boundaries in self.crash_at:
+            self.crashes.append(f"{self.boundaries}: {where}")
+            self.tell(f"KILLED at boundary {self.boundaries}: {where}")
+            return True
+        return False
+
+    def start(self) -> None:
+        """A new process on the same ledger and the same cluster: fold, take over, watch."""
+        self._number += 1
+        token = INCARNATION.set(self._number)
+        try:
+            rng = Random(f"{self.seed}/{self._number}")
+            line = self.line = Line(number=self._number, rng=rng, chances=self.chances, crash=self._crashes_here)
+            self.monitor.current = self._number
+            memory = Memory()
+            memory.load(self.log, checkpoints=None)
+            epoch = self.log.open_epoch(actor=Actor(kind="controller"), at=self.now_text(), reason="start")
+            self.installation = Installation(
+                Given(
+                    tools=self._tools(line, rng),
+                    settings=Settings(default_interval_ms=60_000),
+                    memory=memory,
+                    teller=_Silent(),
+                    epoch=epoch,
+                    dispossessed=lambda refusal: self.monitor.violations.append(f"dispossessed: {refusal}"),
+                )
+            )
+            self.installation.start()
+        finally:
+            INCARNATION.reset(token)
+
+    def _tools(self, line: Line, rng: Random) -> Tools:
+        def identity(user: str, *groups: str) -> Any:
+            found = self.memory.as_user(user, groups=groups, manager="stageset-controller")
+            return SimCluster(found, line=line, monitor=self.monitor)
+
+        clusters = Clusters(
+            identity("system:serviceaccount:stageset-system:stageset-controller", "system:masters"),
+            act_as=lambda namespace, name: identity(f"system:serviceaccount:{namespace}:{name}"),
+            jitter=rng.random,
+            project=project,
+        )
+        return Tools(
+            clusters=clusters,
+            fetcher=SimFetcher(self.server, line=line),
+            builder=Builder(self.runner),
+            tool="simulated",
+            journal=SimJournal(DirectCommit(self.log), line=line, monitor=self.monitor),
+            clock=self.clock,
+            key=b"k" * 32,
+        )
+
+    async def kill(self) -> None:
+        """End the process: nothing of it reaches the world any more, nothing of it is left."""
+        line = self.line
+        line.cut()
+        tasks = self.loop.tasks.get(line.number, {})
+        for _ in range(50):
+            self.loop.drop_timers(line.number)
+            if not tasks:
+                break
+            for task in list(tasks):
+                task.cancel()
+            await asyncio.sleep(0)
+        assert not tasks, f"tasks that do not end when cancelled: {list(tasks)[:3]}"
+        self.installation = None
+
+    async def _supervise(self) -> None:
+        while True:
+            await self.line.killed.wait()
+            await self.kill()
+            await asyncio.sleep(DOWN_S)
+            self.start()
+
+    async def restart(self) -> None:
+        """Kill it now; the supervisor starts it again."""
+        self.line.cut()
+        await asyncio.sleep(DOWN_S + 0.1)
+
+    async def end(self) -> None:
+        """Stop in order, and see that nothing is left."""
+        self._supervisor.cancel()
+        line, installation = self.line, self.installation
+        if installation is not None:
+            token = INCARNATION.set(line.number)
+            try:
+                await asyncio.wait_for(asyncio.ensure_future(installation.close()), 60)
+            finally:
+                INCARNATION.reset(token)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            left = list(self.loop.tasks.get(line.number, {}))
+            assert not left, f"tasks left after close: {left[:3]}"
+            assert not self.memory.world.store.watchers, "watches left after close"
+
+    def calm(self) -> None:
+        """From here on nothing fails and nobody is killed."""
+        self.chances = CALM
+        self.line.chances = CALM
+        self.crash_at = set()
+
+    # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def publish(self, source: str, revision: str, things: list[Thing], *, broken: bool = False, lying: bool = False) -> None:
+        """A source shows another artifact. `lying`: its digest is not that of its bytes."""
+        body = archive(files_of(things, broken=broken))
+        url = f"http://artifacts.{NAMESPACE}/{source}/{revision}.tar.gz"
+        self.server.bodies[url] = body
+        digest = hashlib.sha256(b"something else" + revision.encode() if lying else body).hexdigest()
+        artifact = {
+            "url": url,
+            "digest": f"sha256:{digest}",
+            "revision": revision,
+            "path": f"{source}/{revision}",
+            "lastUpdateTime": "2030-01-01T00:00:00Z",
+        }
+        self.show_source(source, artifact=artifact)
+        self.tell(f"source {source} shows {revision}{' broken' * broken}{' lying' * lying}: {things}")
+
+    def show_source(self, source: str, *, artifact: Object | None = None, ready: str = "True") -> None:
+        ref = Ref(SOURCE, "ExternalArtifact", NAMESPACE, source)
+        metadata = {"name": source, "namespace": NAMESPACE}
+        if self.peek(ref) is None:
+            spec = {"sourceRef": {"apiVersion": "x.example/v1", "kind": "Y", "name": source}}
+            self.do(self.memory.create({"apiVersion": SOURCE, "kind": "ExternalArtifact", "metadata": metadata, "spec": spec}))
+        condition = {
+            "type": "Ready",
+            "status": ready,
+            "reason": "Told",
+            "message": "",
+            "lastTransitionTime": "2030-01-01T00:00:00Z",
+        }
+        status = {"conditions": [condition]} | ({"artifact": artifact} if artifact else {})
+        self.do(self.memory.patch(ref, {"status": status}, type="merge", subresource="status"))
+
+    # ── the cluster, by an administrator's hand ──────────────────────────────────────────────────────────────────
+
+    @staticmethod
+    def do(request: Any) -> Any:
+        """A request of MemoryCluster answers without waiting for anything."""
+        try:
+            request.send(None)
+        except StopIteration as answer:
+            return answer.value
+        raise AssertionError("a request of MemoryCluster waited")
+
+    def peek(self, ref: Ref) -> Object | None:
+        try:
+            return self.do(self.memory.get(ref))
+        except errors.ClusterError:
+            return None
+
+    def list(self, api_version: str, kind: str, namespace: str = "") -> list[Object]:
+        try:
+            return self.do(self.memory.list(Scope(api_version, kind, namespace))).items
+        except errors.NoSuchKind:
+            return []
+
+    def owned_objects(self) -> list[tuple[Object, str, str, str]]:
+        """Everything with owner labels, of all kinds: object, namespace, name and stage of its owner."""
+        found: list[Object] = []
+        for spaces in self.memory.world.store._objects.values():
+            for entries in spaces.values():
+                found += [entry.obj for entry in entries.values()]
+        return [one for one in labelled(found) if one[0]["kind"] != INVENTORY]
+
+    def stageset(self, name: str) -> Object | None:
+        return self.peek(stageset_ref(name))
+
+    def ready(self, name: str) -> tuple[str, str, str]:
+        found = self.stageset(name) or {}
+        for condition in (found.get("status") or {}).get("conditions") or ():
+            if condition["type"] == "Ready":
+                return condition["status"], condition["reason"], condition["message"]
+        return "", "", ""
+
+    def edit(self, name: str, change: Callable[[Object], None]) -> None:
+        """Change a StageSet as kubectl would."""
+        found = self.stageset(name)
+        if found is not None:
+            change(found)
+            self.do(self.memory.replace(found))
+
+    def inventories(self) -> dict[str, Any]:
+        found = self.list(names.API_VERSION, INVENTORY, NAMESPACE)
+        return {one["metadata"]["name"]: one["spec"] for one in found}
+
+    # ── waiting and checking ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def until(self, what: str, holds: Callable[[], bool], *, within_s: float) -> float:
+        """Wait until something holds; returns how many seconds it took. Raises where it does not within the time."""
+        began = self.loop.time()
+        while not holds():
+            self.check()
+            waited = self.loop.time() - began
+            assert waited < within_s, f"not within {within_s:g} s: {what}; {self._now_words()}"
+            await asyncio.sleep(0.25 if waited < 30 else 1.0)
+        self.check()
+        return self.loop.time() - began
+
+    def _now_words(self) -> str:
+        sets = self.list(names.API_VERSION, "StageSet", NAMESPACE)
+        return str({one["metadata"]["name"]: self.ready(one["metadata"]["name"]) for one in sets})
+
+    def check(self) -> None:
+        """Nothing was violated so far."""
+        if self.monitor.violations:
+            raise AssertionError(self.monitor.violations[:3]) from _Tracebacks.last
+        if self.loop.bugs:
+            bug = self.loop.bugs[0]
+            raise AssertionError(f"a bug of ours: {bug!r}") from (bug if isinstance(bug, BaseException) else None)
+
+    def check_all(self) -> None:
+        self.check()
+        check_ledger(self.log, self.monitor)
+
+    def tail(self) -> str:
+        return "\n".join([*self.told[-40:], "", story(self.log)])
+
+
+def stageset_ref(name: str) -> Ref:
+    return Ref(names.API_VERSION, "StageSet", NAMESPACE, name)
+
+
+def stageset(name: str, stages: list[dict[str, Any]], **spec: Any) -> Object:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    defaults = {"interval": "60s", "retryInterval": "10s", "timeout": "20s"}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "StageSet",
+        "metadata": metadata,
+        "spec": {**defaults, **spec, "stages": stages},
+    }
+
+
+class _Tracebacks(logging.Handler):
+    """Keeps the last exception that was logged as a bug, for the story."""
+
+    last: Any = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            _Tracebacks.last = record.exc_info[1]
+
+
+logging.getLogger("reconciler").addHandler(_Tracebacks())
+logging.getLogger("reconciler").propagate = False
