@@ -20,12 +20,19 @@ from reconciler.transitions import Phase
 #: Operations that are not broken off: what they do to the cluster must be known before anything else happens.
 UNBREAKABLE = frozenset({"apply", "prune", "action"})
 _BACKOFF_DOUBLINGS_MAX = 20
+#: Phases that follow an apply, done or failed half way.
+_APPLIED = frozenset({Phase.APPLIED, Phase.FAILING})
 
 
 def decide(state: State) -> Draft | None:
     """The next decision, or `None`."""
     if state.resting:
         return _at_rest(state)
+    if state.phase in _APPLIED:
+        # What was applied has changed hands, whatever becomes of the run.
+        handed_over = _transfer(state, _run(state))
+        if handed_over is not None:
+            return handed_over
     if _interruption(state) and (state.pending is None or state.pending.operation not in UNBREAKABLE):
         return _draft(state, e.RunSuperseded(reason=_interruption(state)))
     if state.pending is not None:
@@ -138,7 +145,7 @@ def _applied(state: State, run: Run) -> Draft:
     plan = plan_of(run, run.stage)
     assert plan is not None, "only stages of the spec are applied"
     deadline = to_text(state.now_ms + plan.verify_timeout_ms)
-    return _transfer(state, run) or _draft(state, e.VerifyIntended(deadline=deadline))
+    return _draft(state, e.VerifyIntended(deadline=deadline))
 
 
 def _transfer(state: State, run: Run) -> Draft | None:
@@ -196,8 +203,7 @@ def _succeeded(state: State, run: Run) -> Draft:
 
 def _failing(state: State, run: Run) -> Draft:
     failure = _failure(state)
-    # What was applied before the failure has changed hands all the same.
-    return _transfer(state, run) or _draft(
+    return _draft(
         state,
         e.StageFailed(
             operation=failure.operation,

@@ -215,6 +215,7 @@ def _stage_succeeded(state: State, entry: Entry) -> State:
         revision=plan.pin.revision,
         manifests=render.manifests,
         variables=render.variables,
+        owned={key: _marked(owned, dropped=key not in render.versions) for key, owned in before.owned.items()},
     )
     return replace(
         state,
@@ -222,6 +223,10 @@ def _stage_succeeded(state: State, entry: Entry) -> State:
         run=replace(run, done=run.done + 1, stage=""),
         stages={**state.stages, entry.stage: after},
     )
+
+
+def _marked(owned: Owned, *, dropped: bool) -> Owned:
+    return owned if owned.dropped == dropped else replace(owned, dropped=dropped)
 
 
 def _stage_failed(state: State, entry: Entry) -> State:

@@ -32,6 +32,8 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     generation: int = 0
     #: digest of what was last applied
     digest: str = ""
+    #: no longer rendered and not deleted: nobody expects it to be as it was applied
+    dropped: bool = False
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

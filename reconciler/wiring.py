@@ -120,24 +120,22 @@ async def connected(settings: Settings) -> KubernetesCluster:
 
 
 def installation_key(path: Path) -> bytes:
-    """The key for tokens of secret values; made on first use, readable by its owner alone."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        key = os.urandom(KEY_BYTES)  # noqa: TID251 (born here, and never recorded)
+    """The key for tokens of secret values; made on first use, readable by its owner alone.
+
+    Called by the one who holds the ledger's lock. A key that a crash left half-written is made again: nothing can have
+    been recorded with it.
+    """
+    if path.is_file() and len(key := path.read_bytes()) == KEY_BYTES:
+        return key
+    key = os.urandom(KEY_BYTES)  # noqa: TID251 (born here, and never recorded)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(fresh, path)
     return key
-
-
-async def _healthy(journal: MeasuredJournal, commit: GroupCommit) -> str:
-    """Why the ledger cannot be written; empty while it can. That this answers shows that the event loop turns."""
-    if not journal.problem:
-        await commit.call(commit.log.head)
-    return journal.problem
 
 
 def _act_as(cluster: KubernetesCluster, clock: SystemClock, namespace: str, name: str) -> KubernetesCluster:

@@ -71,7 +71,7 @@ class Inspector:
         owned = {
             ref: one
             for one in stage.owned.values()
-            if one.uid and (ref := ref_of_entry(one.id, version=one.v)) is not None
+            if one.uid and not one.dropped and (ref := ref_of_entry(one.id, version=one.v)) is not None
         }
         found = await read_existing(hand.cluster, list(owned), limit=_REQUESTS_MAX)
         for ref, one in owned.items():

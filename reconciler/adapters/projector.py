@@ -17,11 +17,12 @@ from reconciler import errors
 from reconciler.adapters.operations.inventory import InventoryResult, InventoryWriter
 from reconciler.api import names, reasons
 from reconciler.compute.fields import text
+from reconciler.compute.inventory import KIND as INVENTORY
 from reconciler.compute.inventory import StageOf, ref_of_entry, shard_objects
 from reconciler.compute.observed import status_mark
 from reconciler.compute.status import ready_of, status_of
 from reconciler.ports.clock import Clock
-from reconciler.ports.cluster import Cluster, Object, Ref
+from reconciler.ports.cluster import Cluster, Object, Ref, Scope
 from reconciler.ports.members import Member
 from reconciler.state import StageState
 from reconciler.transitions import Phase
@@ -71,7 +72,7 @@ class Projector:
         #: status and reason that were last told by an Event, or were there before us
         self._shown: dict[Member, tuple[str, str]] = {}
         #: the stages whose inventories were last written
-        self._stages: dict[Member, dict[str, StageState]] = {}
+        self._stages: dict[Member, dict[str, StageState | None]] = {}
         #: finalizers that were last wanted, and the version of the object that was to have them
         self._finalizers: dict[Member, tuple[str, tuple[str, ...]]] = {}
 
@@ -142,11 +143,8 @@ class Projector:
         if self._finalizers.get(member) == (observed.resource_version, wanted):
             return
         metadata = {"finalizers": list(wanted), "resourceVersion": observed.resource_version}
-        try:
-            await self._cluster.patch(_ref(member), {"metadata": metadata}, type="merge")
-        except errors.Conflict:
-            # Changed since the watch showed it: the watch shows the newer one soon and calls again.
-            return
+        # A conflict is tried again like any failure, from what the watch shows by then.
+        await self._cluster.patch(_ref(member), {"metadata": metadata}, type="merge")
         self._finalizers[member] = (observed.resource_version, wanted)
 
     async def _status(self, member: Member) -> None:
@@ -165,7 +163,10 @@ class Projector:
         self._written[member] = _Written(wanted, status_mark(after.get("status")), version)
 
     async def _inventory(self, member: Member) -> None:
-        stages, shown = member.state.stages, self._stages.setdefault(member, {})
+        stages, shown = member.state.stages, self._stages.get(member)
+        if shown is None:
+            # Whoever ran before us may have been killed before it took away the inventory of a stage that left.
+            shown = self._stages[member] = dict.fromkeys(await self._inventoried(member))
         for name, stage in stages.items():
             # States are values: the same one needs no look.
             if shown.get(name) is not stage:
@@ -179,6 +180,13 @@ class Projector:
         for name in sorted(shown.keys() - stages.keys()):
             _must(await self._inventories.delete(self._stage_of(member, name)))
             shown.pop(name, None)
+
+    async def _inventoried(self, member: Member) -> list[str]:
+        """The stages that have an inventory in the cluster."""
+        target, selector = member.target, names.inventory_selector(name=member.target.name)
+        scope = Scope(names.API_VERSION, INVENTORY, target.namespace, label_selector=selector, metadata_only=True)
+        listed = await self._cluster.list(scope)
+        return sorted({text(found, "metadata", "labels", names.LABEL_STAGE) for found in listed.items})
 
     async def _write_inventory(self, stage: StageState, of: StageOf) -> None:
         refs = [

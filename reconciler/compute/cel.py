@@ -1,6 +1,6 @@
 """CEL expressions over one Kubernetes object: compiled once, evaluated often.
 
-The only module that knows the CEL library. Variables: `apiVersion` and `kind` (strings), `metadata`, `spec`, `status`
+The only module that knows the CEL library, which costs 10 MiB from the first expression on. Variables: `apiVersion` and `kind` (strings), `metadata`, `spec`, `status`
 (maps, empty where absent). Invariant: nothing here raises on any expression or object, and no error text repeats a
 value of the object, because a field may have come from a Secret.
 """
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
-
-from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel has stubs, but no py.typed
-from cel_expr_python.ext.ext_optional import ExtOptional  # type: ignore[import-untyped]
-from cel_expr_python.ext.ext_strings import ExtStrings  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.compute.fields import cut, mapping, text
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel has stubs, but no py.typed
 
 #: The library limits nesting (32) and iterations (10,000 an evaluation); the length of the source is ours to limit.
 EXPRESSION_CHARS_MAX = 4096
@@ -61,9 +60,10 @@ def evaluate(expression: str, obj: Any) -> Verdict:
         value = outcome.eval(data=_variables(obj))
     except (RuntimeError, ValueError, TypeError) as refusal:
         return Verdict(true=False, error=_run_time_error(str(refusal), expression))
-    if value.type() == cel.Type.BOOL:
+    types = _library().Type
+    if value.type() == types.BOOL:
         return Verdict(true=bool(value.value()))
-    if value.type() == cel.Type.ERROR:
+    if value.type() == types.ERROR:
         return Verdict(true=False, error=_run_time_error(str(value.value()), expression))
     return Verdict(true=False, error=f"it gives {_article(value.type().name().lower())}, not a bool")
 
@@ -79,7 +79,18 @@ def _variables(obj: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def _library() -> Any:
+    from cel_expr_python import cel
+
+    return cel
+
+
+@lru_cache(maxsize=1)
 def _environment() -> cel.Env:
+    from cel_expr_python.ext.ext_optional import ExtOptional  # type: ignore[import-untyped]
+    from cel_expr_python.ext.ext_strings import ExtStrings  # type: ignore[import-untyped]
+
+    cel = _library()
     tree = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
     variables = {"apiVersion": cel.Type.STRING, "kind": cel.Type.STRING}
     return cel.NewEnv(
@@ -98,8 +109,8 @@ def _compiled(expression: str) -> cel.Expression | str:
         compiled = _environment().compile(expression)
     except (RuntimeError, TypeError, ValueError) as refusal:
         return _compile_error(str(refusal), expression)
-    kind = compiled.return_type()
-    if kind in (cel.Type.BOOL, cel.Type.DYN):
+    kind, types = compiled.return_type(), _library().Type
+    if kind in (types.BOOL, types.DYN):
         return compiled
     given = _article(kind.name().lower())
     return f"the CEL expression `{_shown(expression)}` gives {given}; write one that gives true or false"

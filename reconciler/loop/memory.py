@@ -25,7 +25,7 @@ class StatesProjection:
 
     name = "stagesets"
     #: raise it whenever a fold would give another state for the same records
-    version = 1
+    version = 2
 
     def initial(self) -> States:
         return {}

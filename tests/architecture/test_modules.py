@@ -15,7 +15,9 @@ WITHOUT_TEST = {"__init__", "__main__"}
 # Protocols have no behaviour: what implements them is tested by the contract suites.
 WITHOUT_BEHAVIOUR = ROOT / "reconciler" / "ports"
 # Folders that are tested as one thing, through their public face; their modules are its inside.
-UNITS = tuple(ROOT / "reconciler" / "adapters" / unit for unit in ("memory", "sandbox", "watches", "hands"))
+UNITS = tuple(
+    ROOT / "reconciler" / "adapters" / unit for unit in ("memory", "sandbox", "watches", "hands", "kubernetes")
+)
 
 
 def _imported_by_tests() -> set[str]:

@@ -47,10 +47,14 @@ def test_intents_say_what_they_are_for():
     found = {e.tag_of(one.event): one.event for one in stream.until("verify").entries}
     assert found["connect.intended"] == e.ConnectIntended(service_account="sa")
     fetch, build, apply, verify = (found[f"{o}.intended"] for o in OPERATIONS[1:])
-    assert isinstance(fetch, e.FetchIntended) and fetch.pin.revision == "v1"
-    assert isinstance(build, e.BuildIntended) and (build.artifact, build.path) == (fetch.pin.digest, "./d")
-    assert isinstance(apply, e.ApplyIntended) and apply.objects == 1
-    assert isinstance(verify, e.VerifyIntended) and to_ms(verify.deadline) == stream.now_ms + 180_000
+    assert isinstance(fetch, e.FetchIntended)
+    assert fetch.pin.revision == "v1"
+    assert isinstance(build, e.BuildIntended)
+    assert (build.artifact, build.path) == (fetch.pin.digest, "./d")
+    assert isinstance(apply, e.ApplyIntended)
+    assert apply.objects == 1
+    assert isinstance(verify, e.VerifyIntended)
+    assert to_ms(verify.deadline) == stream.now_ms + 180_000
 
 
 def test_intents_carry_a_request_digest_and_decisions_their_run():
@@ -76,7 +80,9 @@ def test_each_operation_that_fails_halts_the_run_and_leaves_later_stages(operati
     decisions = stream.until(operation, "app").fail()
     assert tags(decisions) == ["stage.failed", "run.failed", "run.retry.scheduled"]
     failed, run, retry = (draft.event for draft in decisions)
-    assert isinstance(failed, e.StageFailed) and isinstance(run, e.RunFailed) and isinstance(retry, e.RunRetryScheduled)
+    assert isinstance(failed, e.StageFailed)
+    assert isinstance(run, e.RunFailed)
+    assert isinstance(retry, e.RunRetryScheduled)
     words = WORDS.get(operation, operation)
     assert (failed.operation, failed.reason, failed.message, failed.retryable) == (words, "Broken", "it broke", True)
     assert run.message == f"stage app: {words}: it broke"
@@ -92,7 +98,8 @@ def test_a_refused_or_indeterminate_answer_is_a_failure_too():
         stream = Stream()
         stream.fact(opened("db"))
         stream.answer(e.ConnectFinished(reason="Forbidden", message="no"), outcome=outcome)
-        assert stream.state.failure and stream.state.failure.reason == "Forbidden"
+        assert stream.state.failure
+        assert stream.state.failure.reason == "Forbidden"
 
 
 def test_a_failed_prune_is_a_failure_of_its_stage():
@@ -100,7 +107,8 @@ def test_a_failed_prune_is_a_failure_of_its_stage():
     stream.renders["db"] = ("a",)
     stream.fact(opened("db", revision="v2"))
     stream.until("prune").fail(objects=items("b", action="failed"))
-    assert stream.state.failure and stream.state.failure.operation == "prune"
+    assert stream.state.failure
+    assert stream.state.failure.operation == "prune"
     assert stream.state.stages["db"].revision == "v1"
     stream.now_ms = stream.state.retry_ms
     stream.fact(opened("db", revision="v2", trigger="retry"))
@@ -369,6 +377,18 @@ def test_what_was_applied_before_a_failure_has_changed_hands():
     assert stream.owned("db") == {"db": "uid-db"}
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_what_was_applied_has_changed_hands_also_when_the_run_is_broken_off_then(ok):
+    stream = ready("db", "app", db=("db", "x"))
+    stream.renders |= {"db": ("db",), "app": ("app", "x")}
+    stream.fact(opened("db", "app", revision="v2"))
+    stream.until("apply", "app").fact(e.OperatorSuspended())
+    decisions = stream.answer() if ok else stream.fail(objects=items("x", uid="uid-x"))
+    assert tags(decisions) == ["stage.transferred", "run.superseded"]
+    assert stream.owned("db") == {"db": "uid-db"}
+    assert stream.owned("app")["x"] == "uid-x"
+
+
 def test_stages_that_left_the_spec_are_taken_down_last_one_first_after_the_others_are_ready():
     stream = ready("one", "two", "three", "four")
     at = len(stream.tags)
@@ -405,7 +425,8 @@ def test_a_removed_stage_that_cannot_be_pruned_fails_the_run_and_is_kept():
     stream = ready("db", "app")
     stream.fact(opened("db", generation=2, trigger="spec"))
     stream.until("prune", "app").fail(objects=items("app", action="failed"))
-    assert stream.state.failure and stream.state.failure.stage == "app"
+    assert stream.state.failure
+    assert stream.state.failure.stage == "app"
     assert stream.owned("app") == {"app": "uid-app"}
     stream.now_ms = stream.state.retry_ms
     stream.fact(opened("db", generation=2, trigger="retry"))

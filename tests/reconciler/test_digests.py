@@ -25,8 +25,10 @@ def test_a_stage_digest_covers_the_pins_of_its_actions():
 
 
 def test_a_url_is_where_the_artifact_is_and_not_what_it_is():
-    moved = [Pin(stage=p.stage, source=p.source, url="http://other.test", revision=p.revision, digest=p.digest)
-             for p in pins("db")]
+    moved = [
+        Pin(stage=p.stage, source=p.source, url="http://other.test", revision=p.revision, digest=p.digest)
+        for p in pins("db")
+    ]
     assert digests.stage_digest("db", moved) == digests.stage_digest("db", pins("db"))
 
 
@@ -38,10 +40,14 @@ def test_timeouts_intervals_and_retries_are_in_no_digest():
     stream = Stream()
     stream.fact(opened("db"))
     first = stream.state.run
-    tuned = spec(stage("db", timeout="1h", readyChecks={"timeout": "2h"}), interval="1h", retryInterval="3h", timeout="9m")
+    tuned = spec(
+        stage("db", timeout="1h", readyChecks={"timeout": "2h"}), interval="1h", retryInterval="3h", timeout="9m"
+    )
     stream.rest().fact(opened(given=tuned, generation=2, trigger="spec"))
     second = stream.state.run
-    assert first and second and first.id != second.id
+    assert first
+    assert second
+    assert first.id != second.id
     assert first.snapshot == second.snapshot
     assert [p.digest for p in first.plans] == [p.digest for p in second.plans]
     assert first.plans[0].verify_timeout_ms != second.plans[0].verify_timeout_ms

@@ -124,7 +124,14 @@ def test_what_a_newer_render_forgot_stays_owned_until_it_was_pruned():
 
 @pytest.mark.parametrize(
     ("action", "stays"),
-    [("deleted", False), ("gone", False), ("released", False), ("terminating", True), ("failed", True), ("skipped", True)],
+    [
+        ("deleted", False),
+        ("gone", False),
+        ("released", False),
+        ("terminating", True),
+        ("failed", True),
+        ("skipped", True),
+    ],
 )
 def test_what_a_prune_did_decides_what_stays_owned(action, stays):
     stream = Stream(db=("a", "b"))
@@ -177,7 +184,8 @@ def test_a_success_remembers_what_is_out_there():
     stream.rest()
     state = stream.state
     assert state.applied == {"ExternalArtifact/shop/db": "v1", "ExternalArtifact/shop/app": "v1"}
-    assert state.run and state.ready_snapshot == state.run.snapshot
+    assert state.run
+    assert state.ready_snapshot == state.run.snapshot
     assert state.ready_generation == 3
     assert state.stages["db"].revision == "v1"
     assert state.stages["db"].digest == state.run.plans[0].digest
@@ -190,17 +198,20 @@ def test_a_released_stageset_is_small():
     stream.rest()
     assert stream.state.phase == Phase.RELEASED
     assert stream.state.stages == {}
-    assert stream.state.run and stream.state.run.spec == {}
+    assert stream.state.run
+    assert stream.state.run.spec == {}
 
 
 def test_a_hold_is_over_with_the_next_run_and_keeps_its_time_meanwhile():
     stream = Stream()
     stream.fact(e.RunBlocked(reason="SourceNotReady", message="m", generation=1, requested_at="t"))
-    assert stream.state.blocked and stream.state.blocked.since_ms == START_MS
+    assert stream.state.blocked
+    assert stream.state.blocked.since_ms == START_MS
     assert stream.state.requested_at == "t"
     stream.now_ms += 1000
     stream.fact(e.RunBlocked(reason="SourceNotReady", message="n", generation=1))
-    assert stream.state.blocked and stream.state.blocked.since_ms == START_MS
+    assert stream.state.blocked
+    assert stream.state.blocked.since_ms == START_MS
     assert stream.state.blocked.message == "n"
     assert stream.state.requested_at == "t"
     stream.fact(opened("db"))

@@ -74,7 +74,7 @@ def test_an_object_that_is_forgotten_on_the_way():
     before = made().until("verify", "db").state
     entry = Entry(e.VerifyObserved(), before.now_ms, before.version + 1)
     after = replace(with_stage(before, "db", owned={}), version=entry.ver)
-    with pytest.raises(AssertionError, match="I7: .* left stage db by VerifyObserved"):
+    with pytest.raises(AssertionError, match=r"I7: .* left stage db by VerifyObserved"):
         check_move(before, entry, after)
     dropped = replace(before, stages={"app": before.stages["app"]}, version=entry.ver)
     with pytest.raises(AssertionError):

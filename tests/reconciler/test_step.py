@@ -21,7 +21,9 @@ from tests.reconciler.making import START_MS, STREAM, Stream, items, opened, spe
 
 OBJECTS = ("db", "app", "web", "x", "y")
 STAGES = ("db", "app", "web")
-RENDERS = st.dictionaries(st.sampled_from(STAGES), st.lists(st.sampled_from(OBJECTS), max_size=3, unique=True).map(tuple))
+RENDERS = st.dictionaries(
+    st.sampled_from(STAGES), st.lists(st.sampled_from(OBJECTS), max_size=3, unique=True).map(tuple)
+)
 OPENED = st.builds(
     lambda names, revision, generation, trigger: opened(
         *names, revision=f"v{revision}", generation=generation, trigger=trigger
@@ -170,7 +172,9 @@ def test_a_checkpoint_of_every_kind_of_state_can_be_read_again():
     stream.fact(opened("db", "app"))
     stream.until("apply").fact(opened("db", revision="v2"))
     stream.fact(e.RunBlocked(reason="InvalidSpec", message="bad", generation=3))
-    assert stream.state.waiting and stream.state.pending and stream.state.blocked
+    assert stream.state.waiting
+    assert stream.state.pending
+    assert stream.state.blocked
     states = {STREAM: stream.state}
     assert projection.decode(projection.encode(states)) == states
     stream.fail(objects=items("x", uid="u"))

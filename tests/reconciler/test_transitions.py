@@ -41,7 +41,9 @@ def test_a_failed_answer_leads_to_failing_but_where_it_was_a_look_ahead():
 
 
 def test_failing_leads_to_failed_alone():
-    ways = {after for (before, signal), after in TABLE.items() if before == Phase.FAILING and "superseded" not in signal}
+    ways = {
+        after for (before, signal), after in TABLE.items() if before == Phase.FAILING and "superseded" not in signal
+    }
     assert ways == {Phase.FAILING, Phase.HALTED}
     assert {a for (b, s), a in TABLE.items() if b == Phase.HALTED and s != "run.superseded"} == {Phase.FAILED}
 

@@ -10,7 +10,9 @@ from ledger import events as e
 from reconciler.triggers import Obstacle, Seen, next_fact
 from tests.reconciler.making import Stream, opened, pins, policy_for, spec
 
-NOT_READY = Obstacle("SourceNotReady", "stage db: source ExternalArtifact shop/db is not ready: it has no Ready condition")
+NOT_READY = Obstacle(
+    "SourceNotReady", "stage db: source ExternalArtifact shop/db is not ready: it has no Ready condition"
+)
 INVALID = Obstacle("InvalidSpec", "spec.stages: at least one")
 
 
@@ -161,9 +163,7 @@ def test_drift_is_mended_while_the_source_is_away():
 def test_a_hold_is_told_once_and_again_when_it_says_something_else():
     stream = Stream()
     look = seen(pins=None, obstacle=NOT_READY)
-    assert settled(stream, look) == [
-        e.RunBlocked(reason="SourceNotReady", message=NOT_READY.message, generation=1)
-    ]
+    assert settled(stream, look) == [e.RunBlocked(reason="SourceNotReady", message=NOT_READY.message, generation=1)]
     other = look._replace(obstacle=Obstacle("ArtifactNotFound", "stage db: there is none"))
     assert [one.reason for one in settled(stream, other)] == ["ArtifactNotFound"]
     assert [one.generation for one in settled(stream, other._replace(generation=2))] == [2]
@@ -200,7 +200,9 @@ def test_a_fixed_cause_starts_at_once_after_a_permanent_failure():
 
 def test_an_invalid_spec_holds_a_run_at_work_and_a_fixed_one_opens_the_next_once():
     stream = applying()
-    assert [e.tag_of(one) for one in settled(stream, seen(pins=None, obstacle=INVALID, generation=2))] == ["run.blocked"]
+    assert [e.tag_of(one) for one in settled(stream, seen(pins=None, obstacle=INVALID, generation=2))] == [
+        "run.blocked"
+    ]
     # The apply is still under way: one run waits, and it is not opened again and again.
     assert [one.trigger for one in settled(stream, seen(generation=3))] == ["spec"]
     stream.answer()

@@ -13,6 +13,7 @@ from tests.simulation.scenario import (
     SETTLE_S,
     Release,
     Storm,
+    allow_tenant,
     chances_of,
     wipe_inventories,
     wipe_status,
@@ -109,6 +110,8 @@ async def settle(world: World, releases: list[Release]) -> None:
             # The source is there again, with what it showed last.
             release.show(source, release.shown[source])
         if not release.exists:
+            # Without rights nothing can be taken down: that is as it has to be.
+            allow_tenant(world)
             await world.until(f"{release.name} gone", lambda r=release: world.stageset(r.name) is None, within_s=SETTLE_S)
             release.create()
     await world.until(f"expected {[(r.name, r.problem()) for r in releases]}", lambda: _expected(releases), within_s=SETTLE_S)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -52,7 +53,7 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     verification = Verification(
         hand.watches,
         targets,
-        options=VerifyOptions(clock_ms=tools.clock.now_ms, on_result=result.set_result, seen=applied),
+        options=VerifyOptions(clock_ms=tools.clock.now_ms, on_result=partial(_settle, result), seen=applied),
     )
     verification.start()
     late = False
@@ -66,6 +67,12 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     if late or found.failed:
         return await _unready(hand, found, verification, late=late, scrub=await scrubber())
     return ok(VerifyFinished(message=found.message))
+
+
+def _settle(result: asyncio.Future[Assessment], found: Assessment) -> None:
+    # A deadline or a newer run may have ended the wait in the very turn in which the result came.
+    if not result.done():
+        result.set_result(found)
 
 
 def _left_ms(intent: VerifyIntended, state: State, *, now_ms: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from reconciler import errors
 from reconciler.adapters.operations.existing import Live, Owner, foreign_words, live_of, read_existing
-from reconciler.adapters.operations.failures import Failure, Scrub, failure_of, unscrubbed
+from reconciler.adapters.operations.failures import Failure, Scrub, failure_of, is_malformed, unscrubbed
 from reconciler.adapters.operations.manifests import Manifest, Placed, placed
 from reconciler.adapters.operations.pool import each
 from reconciler.adapters.operations.results import (
@@ -206,7 +206,7 @@ class _Writer:
             try:
                 return await self._cluster.apply(placed.manifest.obj, manager=names.FIELD_MANAGER, force=True)
             except (errors.Unavailable, errors.TooManyRequests, errors.Conflict) as error:
-                if attempt >= WRITES_MAX:
+                if attempt >= WRITES_MAX or is_malformed(error):
                     raise
                 await self._options.sleep(min(max(error.retry_after_s, 0.1 * 2**attempt), PAUSE_S_MAX))
                 found = await self._read_back(placed) if isinstance(error, errors.Unavailable) else None

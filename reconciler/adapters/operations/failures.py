@@ -72,13 +72,24 @@ def failure_of(error: errors.ClusterError, *, ref: Ref, scrub: Scrub = unscrubbe
     passing = any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes)
     return Failure(
         code=error.code,
-        reason="ImmutableField" if immutable else (text(error.status, "reason") or error.reason),
+        reason=_reason(error, immutable=immutable),
         message=cut(scrub(f"{ref_words(ref)}: {error.message}"), MESSAGE_CHARS_MAX),
-        retryable=passing or not isinstance(error, _PERMANENT),
+        retryable=passing or not (isinstance(error, _PERMANENT) or is_malformed(error)),
         hint=scrub(_hint(error, ref, immutable=immutable)),
         immutable=tuple(scrub(field) for field in immutable),
         status=scrubbed(error.status, scrub),
     )
+
+
+def is_malformed(error: errors.ClusterError) -> bool:
+    """Whether the object does not fit its kind's schema: server-side apply answers that with a 500 without a reason."""
+    return "failed to create typed patch object" in error.message
+
+
+def _reason(error: errors.ClusterError, *, immutable: Sequence[str]) -> str:
+    if immutable:
+        return "ImmutableField"
+    return "Invalid" if is_malformed(error) else text(error.status, "reason") or error.reason
 
 
 def immutable_fields(error: errors.ClusterError) -> tuple[str, ...]:

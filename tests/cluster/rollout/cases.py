@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from tests.cluster.rollout.artifacts import archive, digest
 from tests.cluster.rollout.shop import ACCOUNT, RULES, Shop, role
 from tests.cluster.rollout.waiting import eventually
 
@@ -30,9 +30,9 @@ class Case(NamedTuple):
     #: None where the runbook has commands
     heal: Step | None
     #: fields of the second stage
-    stage: dict[str, Any] = {}
+    stage: Mapping[str, Any] = MappingProxyType({})
     #: fields of the spec
-    spec: dict[str, Any] = {}
+    spec: Mapping[str, Any] = MappingProxyType({})
     #: done before v1
     prepare: Step = lambda _: None
     #: whether what failed had been applied, so that the second stage already shows v2
@@ -290,7 +290,12 @@ CASES = (
     Case(
         "connect-to-target-cluster-notfound",
         ("connect to target cluster: ", "ServiceAccount", "/late does not exist"),
-        _account_gone, None, stage={"serviceAccountName": "late"}, prepare=_account, healed="v2", account="late",
+        _account_gone,
+        None,
+        stage={"serviceAccountName": "late"},
+        prepare=_account,
+        healed="v2",
+        account="late",
     ),
     Case("fetch-artifact-unreachable", ("fetch artifact: ", "cannot be fetched"), _moved, good),
     Case("fetch-artifact-badstatus", ("fetch artifact: ", "answered 404"), _not_served, _served, healed="v2"),
@@ -300,71 +305,156 @@ CASES = (
     Case("build-archiveinvalid", ("build: ", "archive"), bytes_of(b"not an archive"), good),
     Case("build-archiveentryrefused", ("build: ", "symbolic link"), bytes_of(_linked()), good),
     Case(
-        "build-archivetoolarge", ("build: ", "blob", "16 MiB"),
-        lambda shop: shop.publish(BACKEND, "v2", {"blob": " " * (17 * 1024 * 1024)}), good,
+        "build-archivetoolarge",
+        ("build: ", "blob", "16 MiB"),
+        lambda shop: shop.publish(BACKEND, "v2", {"blob": " " * (17 * 1024 * 1024)}),
+        good,
     ),
     Case(
-        "build-substitutefromnotfound", ("build: ", "ConfigMap", "/variables does not exist"),
-        _without_variables, None, stage=VARIABLES, prepare=_variables(tier="gold"), healed="v2",
+        "build-substitutefromnotfound",
+        ("build: ", "ConfigMap", "/variables does not exist"),
+        _without_variables,
+        None,
+        stage=VARIABLES,
+        prepare=_variables(tier="gold"),
+        healed="v2",
     ),
     Case(
-        "build-substitutefrominvalid", ("build: ", "Secret/", "is not text"),
-        _binary_secret, None, stage=SECRETS, prepare=_secret("Z29sZA=="), healed="v2",
+        "build-substitutefrominvalid",
+        ("build: ", "Secret/", "is not text"),
+        _binary_secret,
+        None,
+        stage=SECRETS,
+        prepare=_secret("Z29sZA=="),
+        healed="v2",
     ),
     Case(
-        "build-substitutionfailed", ("build: ", 'variable "tier"'),
-        with_files(tiered__yaml=_tiered), None,
-        stage=VARIABLES, spec=SOON, prepare=_variables(other="x"), healed="v2",
+        "build-substitutionfailed",
+        ("build: ", 'variable "tier"'),
+        with_files(tiered__yaml=_tiered),
+        None,
+        stage=VARIABLES,
+        spec=SOON,
+        prepare=_variables(other="x"),
+        healed="v2",
     ),
     Case(
-        "build-secretidentity", ("build: ", "comes from a Secret"),
-        with_files(named__yaml=_named_by_secret), good, stage=SECRETS, prepare=_secret("Z29sZA=="),
+        "build-secretidentity",
+        ("build: ", "comes from a Secret"),
+        with_files(named__yaml=_named_by_secret),
+        good,
+        stage=SECRETS,
+        prepare=_secret("Z29sZA=="),
     ),
     Case(
-        "build-buildfailed", ("build: ", "kustomize cannot build"),
-        with_files(), lambda shop: _with_mode(shop, "v3"), stage=OTHER_PATCH, prepare=lambda shop: _with_mode(shop, "v1"),
+        "build-buildfailed",
+        ("build: ", "kustomize cannot build"),
+        with_files(),
+        lambda shop: _with_mode(shop, "v3"),
+        stage=OTHER_PATCH,
+        prepare=lambda shop: _with_mode(shop, "v1"),
     ),
     Case(
-        "build-invalidkustomization", ("build: ", "kustomization.yaml"),
-        with_files(kustomization__yaml="resources: config.yaml\n"), good,
+        "build-invalidkustomization",
+        ("build: ", "kustomization.yaml"),
+        with_files(kustomization__yaml="resources: config.yaml\n"),
+        good,
     ),
     Case(
-        "build-referencerefused", ("build: ", "kustomization.yaml", "resources"),
-        with_files(kustomization__yaml="resources: [https://example.com/base]\n"), good,
-    ),
-    Case("build-malformedmanifest", ("build: ", "malformed manifest", "broken.yaml"), with_files(broken__yaml="a: [\n"), good),
-    Case("build-namespacemissing", ("build: ", "metadata.namespace is missing"), with_files(there__yaml=_nowhere), good),
-    Case(
-        "apply-claimedtwice", ("apply: ", "ConfigMap/", "/database is rendered by stage database and by stage backend"),
-        with_files(again__yaml=lambda shop: shop.config("database", "v2")), good,
+        "build-referencerefused",
+        ("build: ", "kustomization.yaml", "resources"),
+        with_files(kustomization__yaml="resources: [https://example.com/base]\n"),
+        good,
     ),
     Case(
-        "apply-immutablefield", ("apply: ", "spec.selector", "immutable"),
-        _selected_twice, None, spec=SOON, prepare=lambda shop: _web(shop, "v1"), applied=True, healed="v2",
+        "build-malformedmanifest",
+        ("build: ", "malformed manifest", "broken.yaml"),
+        with_files(broken__yaml="a: [\n"),
+        good,
+    ),
+    Case(
+        "build-namespacemissing", ("build: ", "metadata.namespace is missing"), with_files(there__yaml=_nowhere), good
+    ),
+    Case(
+        "apply-claimedtwice",
+        ("apply: ", "ConfigMap/", "/database is rendered by stage database and by stage backend"),
+        with_files(again__yaml=lambda shop: shop.config("database", "v2")),
+        good,
+    ),
+    Case(
+        "apply-immutablefield",
+        ("apply: ", "spec.selector", "immutable"),
+        _selected_twice,
+        None,
+        spec=SOON,
+        prepare=lambda shop: _web(shop, "v1"),
+        applied=True,
+        healed="v2",
         object="deployment/web",
     ),
     Case(
-        "apply-forbidden", ("apply: ", "cannot patch resource", "give system:serviceaccount:", "a Role"),
-        _denied, None, spec=SOON, applied=True, healed="v2",
+        "apply-forbidden",
+        ("apply: ", "cannot patch resource", "give system:serviceaccount:", "a Role"),
+        _denied,
+        None,
+        spec=SOON,
+        applied=True,
+        healed="v2",
     ),
     Case("apply-invalid", ("apply: ", "Deployment", "web"), with_files(web__yaml=_wrong_labels), good, applied=True),
     Case(
-        "apply-notfound", ("apply: ", "-late"),
-        with_files(there__yaml=_elsewhere), None, prepare=_everywhere, applied=True, healed="v2", object="{}-late",
+        "apply-notfound",
+        ("apply: ", "-late"),
+        with_files(there__yaml=_elsewhere),
+        None,
+        prepare=_everywhere,
+        applied=True,
+        healed="v2",
+        object="{}-late",
     ),
     Case(
-        "apply-nosuchkind", ("Gadget",), with_files(gadget__yaml=_gadget), _gadgets, spec=SOON, healed="v2",
-    ),
-    Case("apply-ownedbyanother", ("apply: ", "shared", "another"), _of_another, None, spec=SOON, healed="v2", object="configmap/shared"),
-    Case(
-        "verify-verifyfailed", ("verify: ", "Deployment", "/web", "made no progress"), _crashing, lambda shop: _web(shop, "v3"), applied=True, object="deployment/web",
-    ),
-    Case(
-        "verify-verifytimeout", ("verify: ", "timed out", "Deployment"), _never_ready, _ready_after_all,
-        spec={"timeout": "2s"}, applied=True, healed="v2", object="deployment/web",
+        "apply-nosuchkind",
+        ("Gadget",),
+        with_files(gadget__yaml=_gadget),
+        _gadgets,
+        spec=SOON,
+        healed="v2",
     ),
     Case(
-        "prune-forbidden", ("prune: ", "cannot delete resource"),
-        _may_not_delete, None, prepare=_kept_object, spec=SOON, applied=True, healed="v2",
+        "apply-ownedbyanother",
+        ("apply: ", "shared", "another"),
+        _of_another,
+        None,
+        spec=SOON,
+        healed="v2",
+        object="configmap/shared",
     ),
-)  # fmt: skip
+    Case(
+        "verify-verifyfailed",
+        ("verify: ", "Deployment", "/web", "made no progress"),
+        _crashing,
+        lambda shop: _web(shop, "v3"),
+        applied=True,
+        object="deployment/web",
+    ),
+    Case(
+        "verify-verifytimeout",
+        ("verify: ", "timed out", "Deployment"),
+        _never_ready,
+        _ready_after_all,
+        spec={"timeout": "2s"},
+        applied=True,
+        healed="v2",
+        object="deployment/web",
+    ),
+    Case(
+        "prune-forbidden",
+        ("prune: ", "cannot delete resource"),
+        _may_not_delete,
+        None,
+        prepare=_kept_object,
+        spec=SOON,
+        applied=True,
+        healed="v2",
+    ),
+)

@@ -1,4 +1,4 @@
-"""The product on the control plane, one controller process and one artifact server for each module, a tenant each test."""
+"""The product on the control plane, a controller process and an artifact server each module, a tenant each test."""
 
 from __future__ import annotations
 

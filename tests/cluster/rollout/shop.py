@@ -1,4 +1,4 @@
-"""A tenant: a namespace with a ServiceAccount and its Role, sources with revisions, a StageSet, and what became of it."""
+"""A tenant: a namespace with a ServiceAccount and its Role, sources with revisions, a StageSet, and what it shows."""
 
 from __future__ import annotations
 

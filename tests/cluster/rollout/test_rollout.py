@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.rollout.shop import ACCOUNT, NAME, STAGES, stage
+from reconciler.api import reasons
+from tests.cluster.rollout import pages
+from tests.cluster.rollout.shop import ACCOUNT, NAME, SOURCES, STAGES, stage
 from tests.cluster.rollout.waiting import eventually, throughout
 
+REASONS = pages.sections("runbooks/README.md")
 INVENTORIES = f"stages.metio.wtf/stage-set={NAME}"
 
 
@@ -154,26 +157,66 @@ def test_deletion_takes_the_stages_down_in_reverse_order(shop, controller, insta
     )
 
 
-def test_a_spec_that_is_invalid_or_not_supported_yet_says_so(shop):
+def test_runbook_invalidspec(shop):
     shop.roll_out()
+    before = shop.revisions()
     shop.merge({"spec": {"updateWindows": [{"type": "Deny", "schedule": "0 0 * * *", "duration": "1h"}]}})
-    eventually(lambda: shop.condition().get("reason") == "InvalidSpec", what="refused", show=shop.story)
-    assert "spec.updateWindows is not supported yet" in shop.condition()["message"]
-    assert shop.condition()["message"].endswith("/runbooks/invalidspec/)")
-    shop.merge({"spec": {"updateWindows": None}})
+    section = _blocked(shop, "InvalidSpec")
+    assert "spec.updateWindows is not supported yet" in pages.type_in(section.look[0], shop)
+    pages.type_in(section.look[1], shop)
+    assert shop.revisions() == before
+    (remedy,) = section.remedy
+    pages.type_in(remedy, shop)
     shop.until_ready()
 
 
-def test_a_source_that_is_missing_not_ready_or_without_artifact_says_so(shop):
+def test_runbook_artifactnotfound_and_sourcenotready(shop):
     for name in STAGES[1:]:
         shop.publish(name, "v1", {"config.yaml": shop.config(name, "v1")})
     shop.release()
-    eventually(lambda: shop.condition().get("reason") == "ArtifactNotFound", what="missing", show=shop.story)
-    assert "database" in shop.condition()["message"]
+    section = _blocked(shop, "ArtifactNotFound")
+    assert f"ExternalArtifact {shop.namespace}/database does not exist" in shop.condition()["message"]
+    for command in section.look:
+        pages.type_in(command, shop)
     shop.publish("database", "v1", {"config.yaml": shop.config("database", "v1")}, ready="False")
-    eventually(lambda: shop.condition().get("reason") == "SourceNotReady", what="not ready", show=shop.story)
+    section = _blocked(shop, "SourceNotReady")
+    for command in section.look:
+        assert "database" in pages.type_in(command, shop)
     shop.publish("database", "v1", {"config.yaml": shop.config("database", "v1")})
     shop.until_ready(revision="v1")
+
+
+def test_runbook_resolvefailed(shop):
+    """Two ExternalArtifacts point back at one producer; taking one away is enough."""
+    shop.roll_out()
+    producer = {"apiVersion": "example.com/v1", "kind": "Producer", "name": "site"}
+    for name in ("backend", "frontend"):
+        shop.api.merge(
+            f"{SOURCES}/namespaces/{shop.namespace}/externalartifacts/{name}", {"spec": {"sourceRef": producer}}
+        ).ok()
+    shop.merge({"spec": {"stages": [stage("database"), {"name": "backend", "sourceRef": producer}]}})
+    section = _blocked(shop, "ResolveFailed")
+    assert "the ExternalArtifacts backend, frontend point back at it" in shop.condition()["message"]
+    for command in section.look:
+        assert "backend\tProducer/site" in pages.type_in(command, shop)
+    shop.kubectl("delete", "externalartifact", "frontend")
+    shop.until_ready()
+
+
+def test_every_reason_has_a_runbook():
+    told = {anchor for anchor, section in REASONS.items() if section.level == 2}
+    linked = {reason.lower() for reason in reasons.READY_REASONS - reasons.WITHOUT_RUNBOOK}
+    # Of what is not supported yet, or has become StageFailed.
+    later = {"rbacdenied", "stageprogressing", "dependencynotready", "stalled"}
+    assert told == linked - later - {"stagefailed"}
+    tested = {name.removeprefix("test_runbook_") for name in globals() if name.startswith("test_runbook_")}
+    assert {word for name in tested for word in name.split("_and_")} == told
+
+
+def _blocked(shop, reason: str) -> pages.Section:
+    eventually(lambda: shop.condition().get("reason") == reason, what=reason, show=shop.story)
+    assert shop.condition()["message"].endswith(f"/runbooks/{reason.lower()}/)")
+    return REASONS[reason.lower()]
 
 
 def test_drift_is_put_right_at_the_interval(shop, controller):

@@ -8,5 +8,5 @@ from reconciler.adapters.clock import SystemClock
 
 
 def test_milliseconds_since_1970():
-    with freeze_time("2030-01-01T00:00:00.250Z"):
-        assert SystemClock().now_ms() == 1_893_456_000_250
+    with freeze_time("2030-01-01T00:00:00.500Z"):
+        assert SystemClock().now_ms() == 1_893_456_000_500

@@ -54,12 +54,24 @@ class World:
             spec = {"url": "https://git.test/x", "interval": "1m"}
         await self.cluster.create({**obj, "spec": spec})
         digest, ready = status.pop("digest", SHA), status.pop("ready", "True")
-        artifact = {"url": f"http://src.test/{name}", "digest": digest, "revision": "main@1", "path": "p",
-                    "lastUpdateTime": "2030-01-01T00:00:00Z"}
-        condition = {"type": "Ready", "status": ready, "reason": "Fetching", "message": "git is away",
-                     "lastTransitionTime": "2030-01-01T00:00:00Z"}
+        artifact = {
+            "url": f"http://src.test/{name}",
+            "digest": digest,
+            "revision": "main@1",
+            "path": "p",
+            "lastUpdateTime": "2030-01-01T00:00:00Z",
+        }
+        condition = {
+            "type": "Ready",
+            "status": ready,
+            "reason": "Fetching",
+            "message": "git is away",
+            "lastTransitionTime": "2030-01-01T00:00:00Z",
+        }
         found = {**({"artifact": artifact} if digest else {}), **({"conditions": [condition]} if ready else {})}
-        await self.cluster.patch(Ref(FLUX, kind, namespace, name), {"status": found}, type="merge", subresource="status")
+        await self.cluster.patch(
+            Ref(FLUX, kind, namespace, name), {"status": found}, type="merge", subresource="status"
+        )
         await self.settle()
 
     async def look(self, wanted: Source):
@@ -91,12 +103,12 @@ def refused(found, reason: str, message: str) -> None:
 def test_an_external_artifact_and_a_repository_stand_for_their_artifact():
     async def test(world):
         await world.put()
-        await world.put("repo", kind="GitRepository", digest=f"  {SHA.upper().replace('SHA256', 'sha256')} ")
+        await world.put("repo", kind="GitRepository", digest=SHA.upper().replace("SHA256", "sha256"))
         assert await world.look(ref()) == Pin(
             stage="db", source="ExternalArtifact/shop/db", url="http://src.test/db", revision="main@1", digest=SHA
         )
         found = await world.look(ref("repo", kind="GitRepository"))
-        # As its server wrote it, but for case and space.
+        # As its server wrote it, but for case.
         assert (found.source, found.digest) == ("GitRepository/shop/repo", SHA)
 
     run(test)

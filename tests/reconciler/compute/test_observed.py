@@ -67,9 +67,7 @@ def test_one_that_is_being_deleted():
 def test_a_good_spec_is_read_with_its_sources():
     found = read_spec(observed())
     assert isinstance(found, StageSet)
-    assert sources_of(found, namespace="shop") == [
-        ("db", (names.SOURCE_API_VERSION, "ExternalArtifact", "shop", "db"))
-    ]
+    assert sources_of(found, namespace="shop") == [("db", (names.SOURCE_API_VERSION, "ExternalArtifact", "shop", "db"))]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +76,10 @@ def test_a_good_spec_is_read_with_its_sources():
         ({"stages": []}, "stages"),
         ({"stages": [{"name": "Not", "sourceRef": {"name": "db"}}]}, "name"),
         ({"stages": [{"name": "db", "sourceRef": {"name": "db"}}], "interval": "soon"}, "interval"),
-        ({"stages": [{"name": "db", "sourceRef": {"name": "db"}}], "updateWindows": [{"type": "Deny"}]}, "updateWindows"),
+        (
+            {"stages": [{"name": "db", "sourceRef": {"name": "db"}}], "updateWindows": [{"type": "Deny"}]},
+            "updateWindows",
+        ),
     ],
 )
 def test_what_is_wrong_or_not_supported_is_an_obstacle_that_names_the_field(spec, words):

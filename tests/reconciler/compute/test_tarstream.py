@@ -102,5 +102,5 @@ def test_padding(size, blocks):
 
 
 def test_names_are_shown_in_ascii_and_short():
-    assert shown("a\x00ü") == r"'a\\x00\\xfc'"
+    assert shown("a\x00ü") == r"'a\\0\\xfc'"
     assert len(shown("n" * 500)) < 220

@@ -79,8 +79,9 @@ def test_a_fact_is_recorded_in_one_append_with_what_it_caused():
             {batch.expected for batch in bench.journal.batches}
         )
         assert all(e.is_fact(batch.drafts[0].event) for batch in bench.journal.batches)
-        assert bench.watching.told == [tags(tuple(batch.drafts)) and tuple(tags(tuple(batch.drafts)))
-                                       for batch in bench.journal.batches]
+        assert bench.watching.told == [
+            tags(tuple(batch.drafts)) and tuple(tags(tuple(batch.drafts))) for batch in bench.journal.batches
+        ]
         opening = bench.journal.batches[0].drafts[0]
         assert opening.run == "shop/rel/0a1b2c3d-1"
         answer = bench.journal.batches[1].drafts[0]

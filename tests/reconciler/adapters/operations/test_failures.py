@@ -88,3 +88,12 @@ def test_evidence_is_bounded_json() -> None:
     assert found["failures"][0]["status"] == status
     assert summary(failures[:2], what="object") == "Deployment shop/web: no; 1 other object failed too"
     assert summary(failures[:3], what="object") == "Deployment shop/web: no; 2 other objects failed too"
+
+
+def test_a_manifest_that_does_not_fit_its_schema_is_permanent_although_the_answer_is_a_500() -> None:
+    sentence = (
+        "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.replicas: expected numeric"
+    )
+    failure = failure_of(errors.Unavailable(sentence, status={"code": 500}), ref=WEB)
+    assert (failure.reason, failure.retryable) == ("Invalid", False)
+    assert failure_of(errors.Unavailable("etcd is gone"), ref=WEB).retryable
