@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -102,10 +103,20 @@ def main(watch_namespaces: str, max_teardown_wait: int, default_interval: int, *
     )
     set_up(level=settings.log_level, form=settings.log_format)
     try:
-        sys.exit(asyncio.run(_run(settings)))
+        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+            sys.exit(runner.run(_run(settings)))
     except (LedgerError, ReconcilerError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed: half as much again of HTTP throughput. Else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _run(settings: Settings) -> int:

@@ -82,6 +82,10 @@ def _pause_ms(state: State) -> int:
 def _opened(state: State, run: Run) -> Draft:
     if run.done < len(run.plans):
         return _draft(state, e.StageStarted(), stage=run.plans[run.done].name)
+    behind = next((plan.name for plan in run.plans if _doomed(state, run, plan.name)), "") if run.unseen else ""
+    if behind:
+        # What it dropped could not be told from what moved on; by now all stages were seen.
+        return _draft(state, e.StageStarted(), stage=behind)
     if run.removals:
         return _draft(state, e.StageStarted(), stage=run.removals[0])
     if state.deleting:
@@ -101,10 +105,11 @@ def _started(state: State, run: Run) -> Draft:
 
 def _connected(state: State, run: Run) -> Draft:
     plan = plan_of(run, run.stage)
-    if plan is not None:
-        return _draft(state, e.FetchIntended(pin=plan.pin))
-    owned = state.stages[run.stage].owned
-    return _draft(state, e.PruneIntended(objects=_items(owned.values())))
+    if plan is None:
+        return _draft(state, e.PruneIntended(objects=_items(state.stages[run.stage].owned.values())))
+    if run.done == len(run.plans):
+        return _draft(state, e.PruneIntended(objects=_items(_doomed(state, run, run.stage))))
+    return _draft(state, e.FetchIntended(pin=plan.pin))
 
 
 def _fetched(state: State, run: Run) -> Draft:
@@ -175,11 +180,19 @@ def _verified(state: State, run: Run) -> Draft:
     if run.unseen:
         # Who cannot see what later stages render deletes nothing; the objects stay owned for the next success.
         return _succeeded(state, run)
-    elsewhere = {key for other in run.renders.values() for key in other.versions}
-    doomed = [owned for key, owned in dropped.items() if key not in elsewhere]
+    doomed = _doomed(state, run, run.stage)
     if not doomed:
         return _succeeded(state, run)
     return _draft(state, e.PruneIntended(objects=_items(doomed)))
+
+
+def _doomed(state: State, run: Run, stage: str) -> list[Owned]:
+    """What a stage owns, may delete, and no stage renders."""
+    known = state.stages[stage]
+    if not known.prune:
+        return []
+    rendered = {key for render in run.renders.values() for key in render.versions}
+    return [owned for key, owned in known.owned.items() if key not in rendered]
 
 
 def _looking_fetched(state: State, run: Run) -> Draft:
@@ -195,7 +208,9 @@ def _pruned(state: State, run: Run) -> Draft:
 
 
 def _succeeded(state: State, run: Run) -> Draft:
-    return _draft(state, e.StageSucceeded(revision=run.plans[run.done].pin.revision))
+    plan = plan_of(run, run.stage)
+    assert plan is not None, "only stages of the spec succeed"
+    return _draft(state, e.StageSucceeded(revision=plan.pin.revision))
 
 
 # ── failure ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -206,9 +206,10 @@ def _stage_started(state: State, entry: Entry) -> State:
 
 
 def _stage_succeeded(state: State, entry: Entry) -> State:
-    run = _run(state)
-    plan, render = run.plans[run.done], run.renders[entry.stage]
-    before = state.stages[entry.stage]
+    run, before = _run(state), state.stages[entry.stage]
+    # In its turn, or once more at the end of the run for what it had left behind.
+    position = next(at for at, plan in enumerate(run.plans) if plan.name == entry.stage)
+    plan, render = run.plans[position], run.renders[entry.stage]
     after = replace(
         before,
         digest=plan.digest,
@@ -220,7 +221,7 @@ def _stage_succeeded(state: State, entry: Entry) -> State:
     return replace(
         state,
         phase=moved(state.phase, "stage.succeeded"),
-        run=replace(run, done=run.done + 1, stage=""),
+        run=replace(run, done=max(run.done, position + 1), stage=""),
         stages={**state.stages, entry.stage: after},
     )
 

@@ -53,7 +53,8 @@ class Installation:
         self._clusters = tools.clusters
         self._namespaces = settings.watch_namespaces or ("",)
         self._subscriptions: list[Subscription] = []
-        self.performer = given.hands or Performer(tools)
+        self._performer = Performer(tools)
+        self.performer: Hands = given.hands or self._performer
         self.sources = WatchedSources(
             self._clusters.own.watches,
             on_change=self._sources_changed,
@@ -105,6 +106,7 @@ class Installation:
         self.sources.close()
         await self.inspector.close()
         await self.controller.close()
+        await self._performer.close()
         await self.projector.close()
         await self._clusters.close()
 

@@ -12,6 +12,6 @@ def plan(state: State) -> Plan:
     if state.pending is not None:
         pending = state.pending
         return Plan(effects=(Effect(pending.intent, pending.operation, pending.stage, pending.event),))
-    if state.phase == Phase.FAILED and state.retry_ms and not state.suspended:
+    if state.phase == Phase.FAILED and state.retry_ms and (state.deleting or not state.suspended):
         return Plan(wake_ms=state.retry_ms, why="retry")
     return Plan()

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger.envelope import Actor
-from ledger.errors import AppendRefused
+from ledger.errors import AppendRefused, LedgerError
 from ledger.group_commit import GroupCommit
 from ledger.instant import to_text
 from ledger.sqlite_log import SqliteLog
@@ -90,15 +90,7 @@ async def running(settings: Settings, *, teller: Teller, stop: asyncio.Event) ->
             )
         )
         stack.push_async_callback(installation.close)
-        controller = installation.controller
-        metrics.look_at(
-            Sight(
-                members=controller.members.values,
-                busy=lambda: sum(1 for _ in controller.busy()),
-                watches=clusters.watches,
-                builds=lambda: builder.builds,
-            )
-        )
+        metrics.look_at(_sight(installation, clusters, builder))
         health = Health(
             healthy=partial(_healthy, journal, commit),
             ready=lambda: "" if installation.ready else "not all StageSets have been seen yet",
@@ -136,6 +128,27 @@ def installation_key(path: Path) -> bytes:
         os.fsync(file.fileno())
     os.replace(fresh, path)
     return key
+
+
+def _sight(installation: Installation, clusters: Clusters, builder: Builder) -> Sight:
+    """What a scrape of the metrics looks at."""
+    controller = installation.controller
+    return Sight(
+        members=controller.members.values,
+        busy=lambda: sum(1 for _ in controller.busy()),
+        watches=clusters.watches,
+        builds=lambda: builder.builds,
+    )
+
+
+async def _healthy(journal: MeasuredJournal, commit: GroupCommit) -> str:
+    """Why the ledger cannot be written; empty while it can. That this answers shows that the event loop turns."""
+    if not journal.problem:
+        try:
+            await commit.call(commit.log.head)
+        except LedgerError as error:
+            return str(error)
+    return journal.problem
 
 
 def _act_as(cluster: KubernetesCluster, clock: SystemClock, namespace: str, name: str) -> KubernetesCluster:

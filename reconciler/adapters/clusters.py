@@ -40,6 +40,7 @@ class Clusters:
         self.own = Hand(base, Watches(base, **self._options))
         self._hands: dict[tuple[str, str], Hand] = {}
         self._used: dict[tuple[str, str], float] = {}
+        self._letting_go: asyncio.Task[None] | None = None
 
     def hand(self, namespace: str, service_account: str) -> Hand:
         """The identity of a ServiceAccount, or the controller's own where no name is given."""
@@ -49,6 +50,8 @@ class Clusters:
         self._used[key] = asyncio.get_running_loop().time()
         hand = self._hands.get(key)
         if hand is None:
+            # They grow in number only here, so here is where those that nobody needs any more are looked for.
+            self._letting_go = asyncio.ensure_future(self.let_go())
             cluster = self._act_as(namespace, service_account)
             hand = self._hands[key] = Hand(cluster, Watches(cluster, **self._options))
         return hand
@@ -61,10 +64,12 @@ class Clusters:
         """Close the watches of identities that were not used lately and have no subscriber."""
         now = asyncio.get_running_loop().time()
         for key in [key for key, used in self._used.items() if now - used > IDLE_S]:
-            if not any(report.subscribers for report in self._hands[key].watches.report()):
+            if key in self._hands and not any(report.subscribers for report in self._hands[key].watches.report()):
                 del self._used[key]
                 await self._hands.pop(key).watches.close()
 
     async def close(self) -> None:
         """End all watches; the base client stays open for whoever made it."""
+        if self._letting_go is not None:
+            await self._letting_go
         await asyncio.gather(*(hand.watches.close() for hand in (self.own, *self._hands.values())))

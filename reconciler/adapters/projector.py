@@ -71,8 +71,8 @@ class Projector:
         self._written: dict[Member, _Written] = {}
         #: status and reason that were last told by an Event, or were there before us
         self._shown: dict[Member, tuple[str, str]] = {}
-        #: the stages whose inventories were last written
-        self._stages: dict[Member, dict[str, StageState | None]] = {}
+        #: marks of the stages whose inventories were last written; 0: there may be one, nobody knows what it says
+        self._stages: dict[Member, dict[str, int]] = {}
         #: finalizers that were last wanted, and the version of the object that was to have them
         self._finalizers: dict[Member, tuple[str, tuple[str, ...]]] = {}
 
@@ -86,7 +86,8 @@ class Projector:
     def inventory_changed(self, of: StageOf, member: Member) -> None:
         """Somebody changed or deleted an inventory."""
         self._inventories.forget(of)
-        self._stages.get(member, {}).pop(of.stage, None)
+        if member in self._stages:
+            self._stages[member][of.stage] = 0
         self.changed(member)
 
     def forget(self, member: Member) -> None:
@@ -166,16 +167,17 @@ class Projector:
         stages, shown = member.state.stages, self._stages.get(member)
         if shown is None:
             # Whoever ran before us may have been killed before it took away the inventory of a stage that left.
-            shown = self._stages[member] = dict.fromkeys(await self._inventoried(member))
+            shown = self._stages[member] = dict.fromkeys(await self._inventoried(member), 0)
         for name, stage in stages.items():
-            # States are values: the same one needs no look.
-            if shown.get(name) is not stage:
+            mark = _mark(stage)
+            if shown.get(name) != mark:
                 # Noted before it is done, so that somebody who deletes it meanwhile is not missed.
-                shown[name] = stage
+                shown[name] = mark
                 try:
                     await self._write_inventory(stage, self._stage_of(member, name))
                 except errors.ClusterError:
-                    shown.pop(name, None)
+                    # It may be there all the same: should the stage leave, it has to be deleted.
+                    shown[name] = 0
                     raise
         for name in sorted(shown.keys() - stages.keys()):
             _must(await self._inventories.delete(self._stage_of(member, name)))
@@ -241,6 +243,11 @@ class Projector:
     def _stage_of(member: Member, stage: str) -> StageOf:
         target = member.target
         return StageOf(namespace=target.namespace, name=target.name, uid=target.uid, stage=stage)
+
+
+def _mark(stage: StageState) -> int:
+    """Short mark of what an inventory shows of a stage; marks are compared within this process only."""
+    return hash((stage.position, bool(stage.digest), *((one.id, one.v, bool(one.uid)) for one in stage.owned.values())))
 
 
 def _ref(member: Member) -> Ref:

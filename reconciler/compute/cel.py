@@ -1,8 +1,8 @@
 """CEL expressions over one Kubernetes object: compiled once, evaluated often.
 
-The only module that knows the CEL library, which costs 10 MiB from the first expression on. Variables: `apiVersion` and `kind` (strings), `metadata`, `spec`, `status`
-(maps, empty where absent). Invariant: nothing here raises on any expression or object, and no error text repeats a
-value of the object, because a field may have come from a Secret.
+The only module that knows the CEL library, which costs 10 MiB from the first expression on. Variables: `apiVersion` and
+`kind` (strings), `metadata`, `spec`, `status` (maps, empty where absent). Invariant: nothing here raises on any
+expression or object, and no error text repeats a value of the object, because a field may have come from a Secret.
 """
 
 from __future__ import annotations

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from ledger.envelope import Actor, Draft
@@ -37,6 +39,8 @@ LEDGER_PAUSE_S = 5.0
 BUG_PAUSE_S = 60.0
 #: Reason of an outcome that the ledger has no place for.
 UNRECORDABLE = "Unrecordable"
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(State)
 
 
 class Parts(NamedTuple):
@@ -71,7 +75,10 @@ class Driver:
     """Runs one StageSet. Made with the fold of its stream."""
 
     def __init__(self, state: State, *, target: Target, parts: Parts, watcher: Watcher) -> None:
-        self.state = state
+        #: None at rest: then it is kept packed
+        self._state: State | None = state
+        #: the state as it last came to rest; empty once it has moved on
+        self._packed = b""
         self.target = target
         self._parts = parts
         self._watcher = watcher
@@ -83,6 +90,11 @@ class Driver:
         self._looked_ms = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+
+    @property
+    def state(self) -> State:
+        """The state. At rest it is kept in a tenth of the memory, and made anew for whoever asks."""
+        return _unpacked(self._packed) if self._state is None else self._state
 
     def kick(self) -> None:
         """Look at what is seen, soon. Cheap; calling it often is fine."""
@@ -109,6 +121,7 @@ class Driver:
         return self._turn is not None or bool(self._effects)
 
     async def _take_turns(self) -> None:
+        self._state = self.state
         try:
             while not self._closed and (fact := self._next()) is not None:
                 try:
@@ -133,6 +146,13 @@ class Driver:
         due_ms = self._watcher.wake_ms(self.state)
         # What is due and was looked at without a fact to record waits for the world, not for time.
         self._set_timer(due_ms if due_ms > self._looked_ms else 0)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let go of the state where nothing is under way; it is packed again only if it has changed."""
+        if self.state.resting and not self.busy and not self._answers:
+            self._packed = self._packed or zlib.compress(_encoder.encode(self.state), level=1)
+            self._state = None
 
     def _refused(self, draft: Draft, refusal: AppendRefused) -> None:
         """Stop where another writer took over; an outcome that has no place in the ledger fails its stage."""
@@ -180,7 +200,7 @@ class Driver:
             drafts=drafts,
         )
         appended = await self._parts.journal.append(batch)
-        self.state = result.state
+        self._state, self._packed = result.state, b""
         if self._answers and self._answers[0].draft is draft:
             self._answers.popleft()
         # Whatever was just recorded may call for the next fact: a released hold, a newer revision.
@@ -235,6 +255,10 @@ class Driver:
         if due_ms and not self._closed:
             delay_s = max(due_ms - self._parts.clock.now_ms(), 0) / 1000
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.kick)
+
+
+def _unpacked(packed: bytes) -> State:
+    return _decoder.decode(zlib.decompress(packed))
 
 
 def _by_bug(effect: Effect, error: Exception) -> Answer:

@@ -16,7 +16,7 @@ from reconciler.adapters.kubernetes import KubernetesCluster, from_kubeconfig
 from reconciler.ports.cluster import Ref, Scope
 from tests.bench import rollout_fleet as fleet
 
-DEADLINE_S = 300.0
+DEADLINE_S = 150.0
 _STAGESETS = Scope("stages.metio.wtf/v1", "StageSet", fleet.NAMESPACE)
 
 

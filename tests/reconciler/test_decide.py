@@ -329,7 +329,7 @@ def test_an_object_that_was_made_anew_while_it_moved_is_handed_over_too():
 
 
 @pytest.mark.parametrize("operation", ["fetch", "build"])
-def test_who_cannot_see_ahead_deletes_nothing(operation):
+def test_who_cannot_see_ahead_deletes_nothing_until_all_stages_were_seen(operation):
     stream = ready("db", "app", "web", db=("a", "b"))
     stream.renders["db"] = ("a",)
     stream.fact(opened("db", "app", "web", revision="v2"))
@@ -341,14 +341,27 @@ def test_who_cannot_see_ahead_deletes_nothing(operation):
     assert decisions[0].stage == "web"
     assert stream.state.failure is None
     assert stream.state.run.stage == "db"
-    stream.rest()
-    assert stream.state.phase == Phase.READY
+    stream.until("verify", "web")
     assert not any("prune" in tag for tag in stream.tags)
     assert stream.owned("db") == {"a": "uid-a", "b": "uid-b"}
-    # The next run that sees everything deletes it.
-    stream.fact(opened("db", "app", "web", revision="v3"))
+    # Once every stage was seen at its own turn it can be told what nobody renders.
     stream.rest()
+    assert stream.state.phase == Phase.READY
     assert stream.owned("db") == {"a": "uid-a"}
+    assert "prune.intended db" in stream.tags
+
+
+@pytest.mark.parametrize("operation", ["fetch", "build"])
+def test_what_could_not_be_seen_ahead_and_fails_at_its_turn_keeps_everything(operation):
+    stream = ready("db", "app", db=("a", "b"))
+    stream.renders["db"] = ("a",)
+    stream.fact(opened("db", "app", revision="v2"))
+    stream.until(operation, "app").fail()
+    stream.until("connect", "app").until(operation, "app").fail()
+    assert stream.state.phase == Phase.FAILED
+    assert stream.state.failure.stage == "app"
+    assert not any("prune" in tag for tag in stream.tags)
+    assert stream.owned("db") == {"a": "uid-a", "b": "uid-b"}
 
 
 def test_two_stages_that_claim_one_object_fail_the_second_before_it_is_applied():
@@ -432,78 +445,6 @@ def test_a_removed_stage_that_cannot_be_pruned_fails_the_run_and_is_kept():
     stream.fact(opened("db", generation=2, trigger="retry"))
     stream.rest()
     assert list(stream.state.stages) == ["db"]
-
-
-# ── deletion ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_deletion_takes_down_last_one_first_and_then_releases():
-    stream = ready("db", "app")
-    at = len(stream.tags)
-    stream.fact(opened(trigger="deletion", given=spec("db", "app")))
-    found = since(stream.rest(), at)
-    assert [tag for tag in found if tag.startswith(("prune.intended", "stage.removed", "stageset"))] == [
-        "prune.intended app",
-        "stage.removed app",
-        "prune.intended db",
-        "stage.removed db",
-        "stageset.released",
-    ]
-    assert stream.state.phase == Phase.RELEASED
-
-
-def test_what_never_ran_is_released_at_once():
-    stream = Stream()
-    assert tags(stream.fact(opened(trigger="deletion", given=spec("db")))) == ["stageset.released"]
-
-
-@pytest.mark.parametrize("operation", [*OPERATIONS, "prune"])
-def test_a_deletion_while_a_run_is_at_work(operation):
-    stream = ready("db", db=("a", "b"))
-    stream.renders["db"] = ("a",)
-    stream.fact(opened("db", revision="v2"))
-    stream.until(operation).fact(opened(trigger="deletion", given=spec("db")))
-    if operation in UNBREAKABLE:
-        stream.answer()
-    assert stream.state.run.trigger == "deletion"
-    stream.rest()
-    assert stream.state.phase == Phase.RELEASED
-    assert stream.state.stages == {}
-
-
-@pytest.mark.parametrize("before", ["suspended", "blocked", "failed"])
-def test_a_deletion_needs_nobodys_leave(before):
-    stream = ready("db")
-    if before == "suspended":
-        stream.fact(e.OperatorSuspended())
-    elif before == "blocked":
-        stream.fact(e.RunBlocked(reason="InvalidSpec", message="bad", generation=2))
-    else:
-        stream.fact(opened("db", revision="v2"))
-        stream.fail()
-    stream.fact(opened(trigger="deletion", given=spec("db")))
-    assert stream.rest().state.phase == Phase.RELEASED
-
-
-def test_suspending_does_not_stop_a_deletion():
-    stream = ready("db")
-    stream.fact(opened(trigger="deletion", given=spec("db")))
-    assert stream.fact(e.OperatorSuspended()) == ()
-    assert stream.rest().state.phase == Phase.RELEASED
-
-
-def test_a_teardown_that_fails_is_tried_with_longer_and_longer_pauses_and_says_why_meanwhile():
-    stream, found = ready("db"), []
-    stream.fact(opened(trigger="deletion", given=spec("db")))
-    for _ in range(4):
-        stream.until("prune").fail(objects=items("db", action="terminating"))
-        found.append(round((stream.state.retry_ms - stream.now_ms) / 1000, -1))
-        stream.now_ms = stream.state.retry_ms
-        stream.fact(opened(trigger="deletion", given=spec("db")))
-        assert stream.state.failure is not None
-    assert found[-1] > found[0]
-    assert stream.state.failures == 4
-    assert stream.rest().state.phase == Phase.RELEASED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ledger.events import Pin
 from reconciler import digests
 from tests.reconciler.making import Stream, opened, pins, spec, stage
@@ -22,6 +24,11 @@ def test_a_stage_digest_covers_its_own_pins_alone():
 def test_a_stage_digest_covers_the_pins_of_its_actions():
     action = Pin(stage="db", action="migrate", source="ExternalArtifact/shop/jobs", digest="sha256:" + "0" * 64)
     assert digests.stage_digest("db", [*pins("db"), action]) != digests.stage_digest("db", pins("db"))
+
+
+def test_an_actions_pin_is_not_the_stages_own():
+    (own,) = pins("db")
+    assert digests.stage_digest("db", [own, replace(own, action="migrate")]) != digests.stage_digest("db", [own, own])
 
 
 def test_a_url_is_where_the_artifact_is_and_not_what_it_is():

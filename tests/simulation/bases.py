@@ -50,6 +50,7 @@ class Script:
         await self.world.until(f"expected {problem}", self.release.is_as_expected, within_s=WITHIN_S)
         if problem is None and not self.release.spec.get("suspend"):
             self.release.check_cluster()
+            await self.world.until("inventories", self.release.shows_inventories, within_s=10)
 
     async def gone(self) -> None:
         self.world.do(self.world.memory.delete(stageset_ref("rel")))
@@ -162,7 +163,9 @@ def play(name: str, *, crash_at: set[int], runner: Any = None) -> Lived:
         return await finish(world)
 
     at = ",".join(map(str, sorted(crash_at)))
-    command = f"BASE={name} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/test_crash_points.py -k one_point"
+    command = (
+        f"BASE={name} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/test_crash_points.py -k one_point"
+    )
     return told(lambda: run(main), worlds, command)
 
 

@@ -42,7 +42,7 @@ def _counted(call: tuple[Callable[[Any], None], Any]) -> tuple[Counter[str], str
     life.TOTALS.clear()
     try:
         work(argument)
-    except Exception as error:  # noqa: BLE001 (told to the parent, with the story)
+    except Exception as error:
         return Counter(life.TOTALS), f"{type(error).__name__}: {error}"
     return Counter(life.TOTALS), ""
 

@@ -1,4 +1,4 @@
-"""One seed from birth to the last check: a storm, then calm, then mended causes, a steady time, lost projections, the end."""
+"""One seed: a storm, calm, mended causes, a steady time, lost projections, and the deletion of everything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections import Counter
 from random import Random
 from typing import Any, NamedTuple
 
+from reconciler.ports.cluster import Ref
 from tests.simulation.checkers import id_of
+from tests.simulation.manifests import NAMESPACE
 from tests.simulation.scenario import (
     SETTLE_S,
     Release,
@@ -18,8 +20,6 @@ from tests.simulation.scenario import (
     wipe_inventories,
     wipe_status,
 )
-from tests.simulation.manifests import NAMESPACE
-from reconciler.ports.cluster import Ref
 from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World, stageset_ref
 
@@ -74,7 +74,8 @@ def told(call: Any, worlds: list[World], command: str) -> Lived:
 
 
 async def _life(world: World, rng: Random) -> Lived:
-    await world.begin()
+    # Reading the whole schema costs as much as a small life.
+    await world.begin(whole=rng.random() < 0.1)
     storm = Storm(world, rng)
     storm.begin()
     await storm.rage(rng.randint(3, 25))
@@ -112,16 +113,22 @@ async def settle(world: World, releases: list[Release]) -> None:
         if not release.exists:
             # Without rights nothing can be taken down: that is as it has to be.
             allow_tenant(world)
-            await world.until(f"{release.name} gone", lambda r=release: world.stageset(r.name) is None, within_s=SETTLE_S)
+            await world.until(
+                f"{release.name} gone", lambda r=release: world.stageset(r.name) is None, within_s=SETTLE_S
+            )
             release.create()
-    await world.until(f"expected {[(r.name, r.problem()) for r in releases]}", lambda: _expected(releases), within_s=SETTLE_S)
+    await world.until(
+        f"expected {[(r.name, r.problem()) for r in releases]}", lambda: _expected(releases), within_s=SETTLE_S
+    )
     world.tell("mended")
     for release in releases:
         release.mend()
         if release.spec.get("suspend"):
             release.spec["suspend"] = False
             release.write()
-    await world.until("ready", lambda: all(r.problem() is None for r in releases) and _expected(releases), within_s=SETTLE_S)
+    await world.until(
+        "ready", lambda: all(r.problem() is None for r in releases) and _expected(releases), within_s=SETTLE_S
+    )
 
 
 def _expected(releases: list[Release]) -> bool:
@@ -134,12 +141,15 @@ async def steady(world: World, releases: list[Release], *, hours: float) -> None
     await world.until("ready", lambda: _expected(releases), within_s=SETTLE_S)
     for release in releases:
         release.check_cluster()
+        await world.until("inventories", release.shows_inventories, within_s=10)
     before, written, asked = world.log.head(), _writes(world), world.monitor.requests.total()
     await asyncio.sleep(hours * 3600)
     world.check()
     assert world.log.head() == before, "I10: something was recorded in a steady state"
     assert _writes(world) == written, "I10: something was written in a steady state"
-    TOTALS.update(steady_minutes=int(hours * 60) * len(releases), steady_requests=world.monitor.requests.total() - asked)
+    TOTALS.update(
+        steady_minutes=int(hours * 60) * len(releases), steady_requests=world.monitor.requests.total() - asked
+    )
 
 
 def _writes(world: World) -> int:
@@ -166,12 +176,8 @@ async def lost_projections(world: World, releases: list[Release], rng: Random) -
 
 async def gone(world: World, releases: list[Release]) -> None:
     """I7: a deletion takes what is owned, leaves what is foreign, and ends."""
-    keep = {
-        one["name"]
-        for release in releases
-        for one in release.stages
-        if one.get("prune") is False
-    }
+    keep = {one["name"] for release in releases for one in release.stages if one.get("prune") is False}
+    keep |= {name for release in releases for name in release.kept}
     for release in releases:
         world.do(world.memory.delete(stageset_ref(release.name)))
         release.exists = False

@@ -47,7 +47,9 @@ def _config_map(thing: Thing) -> list[Object]:
 
 
 def _secret(thing: Thing) -> list[Object]:
-    return [_object("v1", "Secret", thing.name, type="Opaque", stringData={"word": f"pass-{thing.variant}-${{word:=none}}"})]
+    return [
+        _object("v1", "Secret", thing.name, type="Opaque", stringData={"word": f"pass-{thing.variant}-${{word:=none}}"})
+    ]
 
 
 def _pods(thing: Thing, **spec: Any) -> Object:

@@ -242,6 +242,8 @@ class ArtifactServer:
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.down = False
+        #: how many times a URL is refused before it is served
+        self.refusals: Counter[str] = Counter()
         self.served: Counter[str] = Counter()
 
 
@@ -257,6 +259,9 @@ class SimFetcher:
         body = self._server.bodies.get(url)
         if self._server.down or self._line.happens(self._line.chances.fetch):
             raise OperationError(f"{url} cannot be fetched: refused", reason="Unreachable", retryable=True)
+        if self._server.refusals[url] > 0:
+            self._server.refusals[url] -= 1
+            raise OperationError(f"{url} answered 503", reason="BadStatus", retryable=True)
         if body is None:
             raise OperationError(f"{url} answered 404", reason="BadStatus", retryable=True)
         if self._line.happens(self._line.chances.fetch):
@@ -280,4 +285,14 @@ class Renderer:
         return "\n---\n".join(texts)
 
 
-__all__ = ["CALM", "ArtifactServer", "Chances", "ClusterError", "Line", "Renderer", "SimCluster", "SimFetcher", "SimJournal"]
+__all__ = [
+    "CALM",
+    "ArtifactServer",
+    "Chances",
+    "ClusterError",
+    "Line",
+    "Renderer",
+    "SimCluster",
+    "SimFetcher",
+    "SimJournal",
+]

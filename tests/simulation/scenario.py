@@ -44,8 +44,9 @@ class Release:
         #: sources' names are never used again
         self._count = 0
         self._moves = 0
-        #: stages whose objects may stay behind: prune was off at some time
+        #: objects may stay behind: the pruning of a stage was off at some time, and that of these
         self.lenient = False
+        self.kept: set[str] = set()
         #: objects that an earlier StageSet of this name had to leave behind
         self.orphans: set[str] = set()
 
@@ -109,7 +110,9 @@ class Release:
             found["spec"] = {**self.spec, "stages": self.stages}
 
         self.world.edit(self.name, change)
-        self.world.tell(f"StageSet {self.name} edited: {self.spec} {[(s['name'], s.get('prune')) for s in self.stages]}")
+        self.world.tell(
+            f"StageSet {self.name} edited: {self.spec} {[(s['name'], s.get('prune')) for s in self.stages]}"
+        )
 
     # ── what is wrong, and what should be there ──────────────────────────────────────────────────────────────────
 
@@ -214,11 +217,25 @@ class Release:
         assert not extra or self.lenient, f"I7: {self.name} is ready and {extra} are left"
         state = next(s for stream, s in self.world.monitor.states.items() if self._is_mine(stream))
         for key in extra:
-            assert any(key in stage.owned for stage in state.stages.values()), f"I7: nobody owns {key}"
+            # What a stage without pruning leaves behind when it leaves the spec is nobody's from then on.
+            left = live[key][1] in self.kept
+            assert left or any(key in s.owned for s in state.stages.values()), f"I7: nobody owns {key}"
         for key, (stage, obj) in desired.items():
             assert live[key][1] == stage, f"I7: {key} is labelled for {live[key][1]}, not for {stage}"
             assert key in state.stages[stage].owned, f"I7: {key} is not owned by {stage}"
             _check_content(obj, live[key][0])
+
+    def shows_inventories(self) -> bool:
+        """I6: the inventories are what the fold says, no more and no less."""
+        shown: dict[str, set[str]] = {}
+        for one in self.world.list(names.API_VERSION, "StageInventory", NAMESPACE):
+            labels = one["metadata"]["labels"]
+            if labels[names.LABEL_STAGE_SET] == self.name:
+                entries = {entry["id"] for entry in one["spec"].get("entries", ())}
+                shown.setdefault(labels[names.LABEL_STAGE], set()).update(entries)
+        state = next(s for stream, s in self.world.monitor.states.items() if self._is_mine(stream))
+        owned = {s.name: {key for key, one in s.owned.items() if one.uid} for s in state.stages.values()}
+        return shown == {s: ids for s, ids in owned.items() if ids or state.stages[s].digest}
 
     def _is_mine(self, stream: str) -> bool:
         found = self.world.stageset(self.name)
@@ -331,7 +348,7 @@ class Storm:
             return
         first, second = (stage["sourceRef"]["name"] for stage in self.rng.sample(release.stages, 2))
         movable = [t for t in release.shown[first].things if t.kind in ("ConfigMap", "Secret", "Deployment")]
-        if not movable:
+        if not movable or len(release.shown[first].things) < 2:
             return
         thing = self.rng.choice(movable)
         left = tuple(t for t in release.shown[first].things if t is not thing)
@@ -355,6 +372,7 @@ class Storm:
         if choice == "prune":
             stage["prune"] = not stage.get("prune", True)
             release.lenient = True
+            release.kept.add(stage["name"])
         elif choice == "substitute" and "postBuild" in stage:
             stage["postBuild"]["substitute"] = {"extra": f"x{self.rng.randint(1, 9)}"}
         elif choice == "timeout":
@@ -400,7 +418,9 @@ class Storm:
         if self.rng.random() < 0.5 or obj["kind"] not in ("ConfigMap", "Deployment"):
             self.world.do(self.world.memory.delete(ref))
             return
-        patch = {"data": {"variant": "by hand", "drift": "1"}} if obj["kind"] == "ConfigMap" else {"spec": {"replicas": 3}}
+        patch = (
+            {"data": {"variant": "by hand", "drift": "1"}} if obj["kind"] == "ConfigMap" else {"spec": {"replicas": 3}}
+        )
         self.world.do(self.world.memory.patch(ref, patch, type="merge", manager="hand"))
 
     def wipe(self, release: Release) -> None:

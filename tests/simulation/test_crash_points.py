@@ -21,7 +21,7 @@ def test_one_point() -> None:
 
 
 def test_every_point_of_a_rollout() -> None:
-    points("rollout", processes=1)
+    points("rollout")
 
 
 @pytest.mark.slow

@@ -94,12 +94,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             ready = [str(handle)[:200] for handle in list(self._ready)[:5]]
             raise Spinning(f"the loop turned {SPINS_MAX} times at {self._now:.3f} s; ready are {ready}")
 
+    def calm(self) -> None:
+        """Start to count turns again."""
+        self._spins = 0
+
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """On the spot; the answer comes with the next turn."""
         done: asyncio.Future[T] = self.create_future()
         try:
             result = func(*args)
-        except Exception as error:  # noqa: BLE001 (it is the caller's)
+        except Exception as error:
             done.set_exception(error)
         else:
             done.set_result(result)
@@ -163,5 +167,6 @@ def _clear(loop: VirtualLoop) -> None:
             return
         for task in left:
             task.cancel()
+        loop.calm()
         with contextlib.suppress(Spinning, Stuck):
             loop.run_until_complete(asyncio.wait(left, timeout=1))

@@ -23,7 +23,8 @@ class Performer:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._wires: dict[tuple[Target, str], Wire] = {}
+        #: of the stage at work, or the one that is looked at ahead of it: one for each target
+        self._wires: dict[Target, tuple[str, Wire]] = {}
         self._fetching: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._operations: dict[str, Operation] = {
             "connect": self._connect,
@@ -38,8 +39,14 @@ class Performer:
         return await self._operations[effect.operation](effect, target, state)
 
     def forget(self, target: Target) -> None:
-        for key in [key for key in self._wires if key[0] == target]:
-            del self._wires[key]
+        self._wires.pop(target, None)
+
+    async def close(self) -> None:
+        """End downloads that nobody waits for any more."""
+        flights = list(self._fetching.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
 
     async def _connect(self, effect: Effect, target: Target, state: State) -> Answer:
         return await connect.perform(self._tools, effect, target=target)
@@ -60,7 +67,7 @@ class Performer:
     async def _build(self, effect: Effect, target: Target, state: State) -> Answer:
         answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
         if wire is not None:
-            self._wires[target, effect.stage] = wire
+            self._wires[target] = (effect.stage, wire)
         return answer
 
     async def _apply(self, effect: Effect, target: Target, state: State) -> Answer:
@@ -81,8 +88,8 @@ class Performer:
 
     async def _wire(self, effect: Effect, target: Target, state: State) -> Wire | Answer:
         """The stage's objects for the wire; after a restart they are built again from the kept artifact."""
-        known = self._wires.get((target, effect.stage))
-        if known is not None:
+        stage, known = self._wires.get(target, ("", None))
+        if known is not None and stage == effect.stage:
             return known
         answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
         return answer if wire is None else wire

@@ -1,6 +1,6 @@
 """Imports `kubernetes.aio` without what its parent packages import beside it.
 
-`kubernetes/__init__.py` imports the synchronous client, and with it requests, oauthlib and pydantic: 15 MiB and 0.2 s of
+`kubernetes/__init__.py` imports the synchronous client, and with it requests, oauthlib and more: 15 MiB and 0.2 s of
 which nothing is used here. Invariant: afterwards both packages are as importable as if nobody had been here.
 """
 

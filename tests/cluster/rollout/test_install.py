@@ -15,8 +15,8 @@ from reconciler.adapters.memory.flux import source_crds
 from tests.cluster.rollout import pages
 from tests.cluster.rollout.artifacts import ArtifactServer, archive, digest
 from tests.cluster.rollout.controller import Controller
-from tests.cluster.rollout.installed import ROOT
-from tests.cluster.rollout.shop import SOURCES
+from tests.cluster.rollout.installed import ROOT, install
+from tests.cluster.rollout.shop import SOURCES, STAGES, Shop
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl
 
@@ -101,3 +101,19 @@ def test_the_page_from_beginning_to_end(new_cluster, tmp_path):
     left = type_in("kubectl get crd,clusterrole,clusterrolebinding,namespace -o name")
     assert "stageset" not in left
     assert type_in("kubectl -n shop get configmaps -o name") == "configmap/kube-root-ca.crt\n"
+
+
+def test_without_an_account_it_needs_single_tenant(new_cluster, tmp_path):
+    """As shipped the controller may touch no workload: it says so, and goes on once it may."""
+    install(new_cluster)
+    with (
+        ArtifactServer() as server,
+        Controller(new_cluster, tmp_path, artifact_hosts=(server.host,)) as controller,
+        Shop(new_cluster, controller, server, words="single") as shop,
+    ):
+        for name in STAGES:
+            shop.publish(name, "v1", {"config.yaml": shop.config(name, "v1")})
+        shop.release(serviceAccountName="", interval="2s")
+        shop.until_failed("apply: ", "system:serviceaccount:stageset-system:stageset-controller", stage="database")
+        shop.kubectl("apply", "-k", str(ROOT / "deploy/manifests/single-tenant"), "--namespace=stageset-system")
+        shop.until_ready(revision="v1")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.cluster.rollout.shop import NAME, STAGES
@@ -147,6 +150,19 @@ def test_a_kill_during_a_deletion_finishes_it(settled, controller):
     eventually(lambda: settled.api.get(settled.path).status == 404, what="gone", show=settled.story)
     left = settled.kubectl("get", "deployments,configmaps", "-o", "name").split()
     assert left == ["configmap/kube-root-ca.crt"]
+
+
+def test_while_the_ledger_cannot_be_written_nothing_is_done_and_the_probe_says_so(settled, controller):
+    """I2: no effect without a durable intent. Another program holds the file's write lock for a while."""
+    with closing(sqlite3.connect(controller.ledger, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        _publish(settled, "v2")
+        eventually(lambda: controller.get("/healthz")[0] == 503, what="unhealthy", deadline_s=30)
+        assert settled.revisions() == ["v1"] * 3
+        assert controller.get("/readyz")[0] == 200, "readiness is about what it has seen"
+        holder.execute("ROLLBACK")
+    settled.until_ready(revision="v2")
+    assert controller.get("/healthz") == (200, "ok\n")
 
 
 def test_afterwards_the_ledger_is_valid(controller):

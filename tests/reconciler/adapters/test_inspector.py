@@ -93,7 +93,7 @@ def test_what_is_as_it_was_has_not_drifted():
     run(test)
 
 
-@pytest.mark.parametrize("what", ["changed", "gone", "another", "spec"])
+@pytest.mark.parametrize("what", ["changed", "gone", "another", "another of the same generation", "spec"])
 def test_what_differs_has_drifted(what):
     async def test(bench):
         await bench.own(config_map(), config_map("b"), WEB_OBJECT)
@@ -101,6 +101,10 @@ def test_what_differs_has_drifted(what):
             await bench.cluster.patch(A, {"data": {"by": "hand"}}, type="merge")
         elif what == "spec":
             await bench.cluster.patch(WEB, {"spec": {"replicas": 3}}, type="merge")
+        elif what == "another of the same generation":
+            await bench.cluster.delete(WEB)
+            await settled(bench.cluster)
+            await bench.cluster.create(WEB_OBJECT)
         else:
             await bench.cluster.delete(A)
             if what == "another":

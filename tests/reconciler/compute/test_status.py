@@ -79,6 +79,7 @@ def tearing() -> Stream:
     return stream.until("prune", "app")
 
 
+INVALID = "InvalidSpec"
 HELD_BOOK = f" (runbook: {RUNBOOKS}"
 FAILURE = "stage app: apply: it broke"
 AT_WORK = ("True", "Progressing")
@@ -93,7 +94,7 @@ TABLE = [
     (retrying, ("False", "StageFailed", FAILURE + BOOK), AT_WORK, None),
     (suspended, ("False", "Suspended", "suspended: nothing is changed until spec.suspend is false"), None, None),
     (lambda: held("SourceNotReady"), ("False", "SourceNotReady", f"why{HELD_BOOK}sourcenotready/)"), AT_WORK, None),
-    (lambda: held("InvalidSpec"), ("False", "InvalidSpec", f"why{HELD_BOOK}invalidspec/)"), None, ("True", "InvalidSpec")),
+    (lambda: held(INVALID), ("False", INVALID, f"why{HELD_BOOK}invalidspec/)"), None, ("True", INVALID)),
     (tearing, ("Unknown", "Progressing", "tearing down, 2 stages left"), AT_WORK, None),
 ]  # fmt: skip
 

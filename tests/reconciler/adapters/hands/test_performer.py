@@ -112,7 +112,7 @@ def test_wires_are_forgotten_with_their_run():
     async def test(rollout):
         rollout.open(one_stage(), db=[config_map("a")])
         await rollout.until("apply")
-        assert list(rollout.performer._wires) == [(TARGET, "db")]
+        assert [(target, stage) for target, (stage, _) in rollout.performer._wires.items()] == [(TARGET, "db")]
         rollout.performer.forget(TARGET)
         assert rollout.performer._wires == {}
         await rollout.rest()

@@ -7,6 +7,9 @@ import base64
 import msgspec
 import pytest
 
+from reconciler.api import names
+from reconciler.compute.manifests import object_digest
+from reconciler.compute.order import stamped
 from reconciler.ports.cluster import Ref
 from reconciler.transitions import Phase
 from tests.reconciler.adapters.hands.rollout import config_map, one_stage, run
@@ -60,6 +63,23 @@ def test_no_secret_value_is_in_any_answer_or_blob():
         assert CANARY not in found
         assert base64.b64encode(CANARY.encode()).decode() not in found
         assert len(artifact) == 2
+
+    run(test)
+
+
+def test_nor_is_a_digest_from_which_it_could_be_guessed():
+    async def test(rollout):
+        await rollout.cluster.create(secret(token=CANARY))
+        rollout.open(one_stage(postBuild=from_(("Secret", "creds"))), db=[config_map("a", token="${token}")])
+        await rollout.rest()
+        labels = names.stage_labels(namespace="shop", name="rel", stage="db")
+        guess = object_digest(stamped(config_map("a", token=CANARY), labels=labels))
+        assert guess.removeprefix("sha256:") not in recorded(rollout)
+        plain = object_digest(stamped(config_map("b", plain="x"), labels=labels))
+        rollout.open(one_stage(postBuild=from_(("Secret", "creds"))), db=[config_map("b", plain="x")])
+        await rollout.rest()
+        # The guess is made as the record makes its digests.
+        assert plain in recorded(rollout)
 
     run(test)
 
