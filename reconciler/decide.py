@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from ledger import events as e
 from ledger.envelope import Draft
 from ledger.instant import to_text
@@ -54,10 +56,22 @@ def _interruption(state: State) -> str:
 
 
 def _at_rest(state: State) -> Draft | None:
-    if state.phase == Phase.FAILED and not state.retry_ms:
-        due_ms = state.now_ms + _pause_ms(state)
-        return _draft(state, e.RunRetryScheduled(due=to_text(due_ms), failures=state.failures))
-    return None
+    if state.phase != Phase.FAILED or state.retry_ms:
+        return None
+    pause_ms = _pause_ms(state)
+    if state.deleting:
+        left_ms = state.teardown_since_ms + read_policy(_run(state).policy).teardown_ms - state.now_ms
+        if left_ms <= 0:
+            return _draft(state, e.StageSetReleased(left=_left(state)))
+        pause_ms = min(pause_ms, left_ms)
+    return _draft(state, e.RunRetryScheduled(due=to_text(state.now_ms + pause_ms), failures=state.failures))
+
+
+def _left(state: State) -> list[e.Item]:
+    """What a teardown leaves behind, each with the reason of its last failure."""
+    why = state.failure.message if state.failure is not None else ""
+    owned = [one for stage in state.stages.values() for one in stage.owned.values()]
+    return [replace(item, message=why) for item in _items(owned)]
 
 
 def _pause_ms(state: State) -> int:

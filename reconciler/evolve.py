@@ -88,6 +88,7 @@ def _begin(state: State, opened: Any, *, run: str, at_ms: int) -> State:
         failures=state.failures if same else 0,
         since_ms=state.since_ms if same and state.failure is not None else at_ms,
         retry_ms=0,
+        teardown_since_ms=(state.teardown_since_ms or at_ms) if opened.trigger == "deletion" else 0,
         blocked=None,
         stages=_placed(state.stages, plans),
         requested_at=opened.requested_at or state.requested_at,

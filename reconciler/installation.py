@@ -15,7 +15,7 @@ from reconciler.adapters.projector import Projector
 from reconciler.adapters.sources import WatchedSources, project_source
 from reconciler.adapters.watches import Key, Subscription
 from reconciler.api import names
-from reconciler.compute.fields import strings, text
+from reconciler.compute.fields import text
 from reconciler.compute.inventory import KIND as INVENTORY
 from reconciler.compute.inventory import StageOf
 from reconciler.compute.observed import project_stageset
@@ -25,7 +25,7 @@ from reconciler.loop.member import Shared
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.hands import Hands
-from reconciler.ports.members import Member, Teller
+from reconciler.ports.members import Teller
 from reconciler.settings import Settings
 
 _STAGESET = (names.API_VERSION, "StageSet")
@@ -117,21 +117,14 @@ class Installation:
         self.controller.sources_changed(namespace)
 
     def _inventory_changed(self, key: Key, kept: Object | None) -> None:
-        """An inventory was changed or deleted: is it still what the ledger says?"""
-        labels = strings(kept, "metadata", "labels") if kept is not None else {}
-        name = labels.get(names.LABEL_STAGE_SET, "")
-        for (namespace, own), member in self.controller.members.items():
-            if namespace != key.namespace or (name and own != name) or not key.name.startswith(own[:200]):
-                continue
-            self._look_again(member, labels.get(names.LABEL_STAGE, ""), gone=kept is None)
-
-    def _look_again(self, member: Member, stage: str, *, gone: bool) -> None:
-        if not gone:
+        """An inventory is gone: is it still wanted? Its stage is not known any more, so all stages are looked at."""
+        if kept is not None:
             return
-        target = member.target
-        for name in [stage] if stage else list(member.state.stages):
-            of = StageOf(namespace=target.namespace, name=target.name, uid=target.uid, stage=name)
-            self.projector.inventory_changed(of, member)
+        for (namespace, own), member in self.controller.members.items():
+            if namespace == key.namespace and key.name.startswith(own[:200]):
+                for stage in member.state.stages:
+                    of = StageOf(namespace=namespace, name=own, uid=member.target.uid, stage=stage)
+                    self.projector.inventory_changed(of, member)
 
 
 def project(scope: Scope, found: Object) -> Object:
@@ -141,6 +134,9 @@ def project(scope: Scope, found: Object) -> Object:
         return project_stageset(scope, found)
     if scope.api_version.partition("/")[0] == names.SOURCE_GROUP or _is_artifact(found):
         return project_source(found)
+    if (scope.api_version, kind) == (names.API_VERSION, INVENTORY):
+        # Only that it is there: what it should say is in the ledger.
+        return {"metadata": {key: text(found, "metadata", key) for key in ("namespace", "name")}}
     metadata = {key: value for key, value in (found.get("metadata") or {}).items() if key != "managedFields"}
     return {**found, "metadata": metadata}
 

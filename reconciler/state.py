@@ -166,6 +166,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     requested_at: str = ""
     #: when what people are shown last changed: a run was opened, succeeded, or failed for the first time
     since_ms: int = 0
+    #: when the teardown began; 0: there is none
+    teardown_since_ms: int = 0
     #: revisions by source that the last fully successful run brought
     applied: dict[str, str] = {}
     #: snapshot and generation that were last ready

@@ -70,6 +70,8 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (P.OPENED, "run.succeeded"): P.READY,
     (P.OPENED, "stageset.released"): P.RELEASED,
     (P.IDLE, "stageset.released"): P.RELEASED,
+    # A teardown that may not take any longer leaves behind what it could not delete.
+    (P.FAILED, "stageset.released"): P.RELEASED,
     (P.BUILT, "stage.failed"): P.HALTED,
     (P.APPLIED, "stage.transferred"): P.APPLIED,
     (P.FAILING, "stage.transferred"): P.FAILING,

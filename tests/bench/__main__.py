@@ -1,7 +1,7 @@
-"""`make bench`: measures the ledger against the physical limit and its peers; writes build/bench/ledger.json.
+"""`make bench`: measures against the physical limit and the peers; writes build/bench/ledger.json and rollout.json.
 
 Exit code 1 when a row misses three quarters of its target in two runs of three. Words on the command line choose
-among: disk, eventsourcing, dbos, group, slow, read, start.
+among: disk, group, slow, eventsourcing, dbos, read, start; apply, rollout, steady, memory, controlplane.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from tabulate import tabulate
 from tests.bench.appending import against_dbos, against_disk, against_eventsourcing
 from tests.bench.grouping import normal, slowed
 from tests.bench.reading import reading
+from tests.bench.rollout import converging, remembering, resting
+from tests.bench.rollout_apply import applying
+from tests.bench.rollout_controlplane import converging_for_real
 from tests.bench.row import Row, gated
 from tests.bench.starting import starting
 
 FOLDER = Path("build/bench")
-_MEASURES: dict[str, Callable[[Path], list[Row]]] = {
+_Measure = Callable[[Path], list[Row]]
+_LEDGER: dict[str, _Measure] = {
     "disk": against_disk,
     "group": normal,
     "slow": slowed,
@@ -31,22 +35,38 @@ _MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "read": reading,
     "start": starting,
 }
+_ROLLOUT: dict[str, _Measure] = {
+    "apply": applying,
+    "rollout": converging,
+    "steady": resting,
+    "memory": remembering,
+    "controlplane": converging_for_real,
+}
 
 
 def main(chosen: list[str]) -> int:
+    passed = True
+    for report, measures in (("ledger", _LEDGER), ("rollout", _ROLLOUT)):
+        wanted = {name: measure for name, measure in measures.items() if not chosen or name in chosen}
+        if wanted:
+            passed = _measured(report, wanted) and passed
+    return 0 if passed else 1
+
+
+def _measured(report: str, measures: dict[str, _Measure]) -> bool:
     rows: list[Row] = []
-    for name, measure in _MEASURES.items():
-        if not chosen or name in chosen:
-            print(f"measuring: {name} …", file=sys.stderr, flush=True)
-            rows += gated(partial(_afresh, name, measure))
+    for name, measure in measures.items():
+        print(f"measuring: {name} …", file=sys.stderr, flush=True)
+        rows += gated(partial(_afresh, name, measure))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "ledger.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+    path = FOLDER / f"{report}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
     print(tabulate([_cells(one) for one in rows], headers=_HEADERS, tablefmt="simple", disable_numparse=True))
-    print(f"\nWritten to {FOLDER / 'ledger.json'}; >= and <= are targets, in [] the spread of the ratio.")
-    return 0 if all(one.passes_gate for one in rows) else 1
+    print(f"\nWritten to {path}; >= and <= are targets, in [] the spread of the ratio.\n", flush=True)
+    return all(one.passes_gate for one in rows)
 
 
-def _afresh(name: str, measure: Callable[[Path], list[Row]]) -> list[Row]:
+def _afresh(name: str, measure: _Measure) -> list[Row]:
     folder = FOLDER / "work" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -66,6 +86,7 @@ def _cells(one: Row) -> tuple[str, ...]:
         return (one.name, "-", one.against, "-", "-", target, one.note)
     verdict = "holds" if one.holds else "missed" if one.passes_gate else "FAILED"
     ratio = f"{one.ratio:.2f} [{one.min:.2f}-{one.max:.2f}]"
+    verdict = f"{verdict} ({one.note})" if one.note else verdict
     return (one.name, f"{one.value:,.5g} {one.unit}", one.against, f"{one.against_value:,.5g}", ratio, target, verdict)
 
 

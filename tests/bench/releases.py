@@ -16,7 +16,6 @@ from ledger.events import VerifyFinished
 from tests.bench.clock import rate
 from tests.bench.sample import MESSAGE, VERIFIED
 
-
 # The same information as in our records: what the header says beside the position, and the body.
 SAID = {
     "actor": VERIFIED.actor.kind,

@@ -1,7 +1,7 @@
 """`stageset-controller`, measured from inside: the same program, which leaves a few figures when it ends.
 
-`python -m tests.bench.rollout_controller FIGURES.json <the controller's flags>`. Figures: CPU seconds of the process, of
-the ledger's writer thread, of appending in the event loop; how often kustomize was run.
+`python -m tests.bench.rollout_controller FIGURES.json <the controller's flags>`. Figures: CPU seconds of the process,
+of the ledger's writer thread, of appending in the event loop; how often kustomize was run.
 """
 
 from __future__ import annotations

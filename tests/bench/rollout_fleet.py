@@ -1,4 +1,4 @@
-"""The fleet that is rolled out: many StageSets of three stages, each a ConfigMap and a Deployment, from three artifacts.
+"""The fleet that is rolled out: many StageSets of three stages (a ConfigMap, a Deployment), from three artifacts.
 
 Data and bytes only. All StageSets share the artifacts and differ by a variable: as many inputs for kustomize as there
 are artifacts, whatever the number of StageSets.

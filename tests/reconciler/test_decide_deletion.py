@@ -6,6 +6,7 @@ import pytest
 
 from ledger import events as e
 from reconciler.decide import UNBREAKABLE
+from reconciler.policy import read_policy
 from reconciler.transitions import Phase
 from tests.reconciler.making import Stream, items, opened, spec, tags
 
@@ -85,3 +86,21 @@ def test_a_teardown_that_fails_is_tried_with_longer_and_longer_pauses_and_says_w
     assert found[-1] > found[0]
     assert stream.state.failures == 4
     assert stream.rest().state.phase == Phase.RELEASED
+
+
+def test_a_teardown_ends_when_its_time_is_over_and_records_what_it_leaves_behind():
+    stream = ready("db", db=("a", "b"))
+    stream.fact(opened(trigger="deletion", given=spec("db")))
+    began, bound = stream.state.teardown_since_ms, read_policy(stream.state.run.policy).teardown_ms
+    for _ in range(200):
+        stream.until("prune").fail()
+        if stream.state.phase == Phase.RELEASED:
+            break
+        assert stream.state.retry_ms <= began + bound, "no try is planned after the end"
+        stream.now_ms = stream.state.retry_ms
+        stream.fact(opened(trigger="deletion", given=spec("db")))
+    assert stream.state.phase == Phase.RELEASED
+    released = stream.entries[-1].event
+    assert [item.id.split("_")[1] for item in released.left] == ["a", "b"]
+    assert {item.message for item in released.left} == {"it broke"}
+    assert stream.now_ms - began <= bound + 1

@@ -80,7 +80,7 @@ async def _life(world: World, rng: Random) -> Lived:
     storm.begin()
     await storm.rage(rng.randint(3, 25))
     await settle(world, storm.releases)
-    await steady(world, storm.releases, hours=0.25 if rng.random() < 0.9 else 1.0)
+    await steady(world, storm.releases, hours=0.1 if rng.random() < 0.9 else 1.0)
     await lost_projections(world, storm.releases, rng)
     await gone(world, storm.releases)
     return await finish(world)
@@ -137,7 +137,8 @@ def _expected(releases: list[Release]) -> bool:
 
 async def steady(world: World, releases: list[Release], *, hours: float) -> None:
     """I10: nothing is recorded and little is asked while nothing happens. Drift of before is healed first."""
-    await asyncio.sleep(330)
+    longest_s = max({"30s": 30, "60s": 60, "5m": 300}[release.spec["interval"]] for release in releases)
+    await asyncio.sleep(longest_s * 1.1)
     await world.until("ready", lambda: _expected(releases), within_s=SETTLE_S)
     for release in releases:
         release.check_cluster()

@@ -83,8 +83,8 @@ class Line:
             await asyncio.sleep(self._rng.random() * most)
         await self.live()
 
-    def fault(self) -> str:
-        """The name of a fault, or nothing."""
+    def fault(self, verb: str, ref: Ref | None) -> str:
+        """The name of a fault that a request meets, or nothing."""
         chances = self.chances
         if not any(chances[:4]):
             return ""
@@ -137,7 +137,7 @@ class SimCluster:
         await line.live()
         self._monitor.requests[verb] += 1
         await line.delay()
-        fault = line.fault()
+        fault = line.fault(verb, None)
         if fault in ("unavailable", "lost"):
             raise faults.unavailable()
         if fault == "throttled":
@@ -151,7 +151,7 @@ class SimCluster:
         await line.boundary(f"before {verb} {ref.kind}")
         self._monitor.requests[verb] += 1
         await line.delay()
-        fault = line.fault()
+        fault = line.fault(verb, ref)
         if fault == "unavailable":
             raise faults.unavailable()
         if fault == "throttled":

@@ -35,5 +35,5 @@ def test_the_order_of_sets_and_dictionaries_does_not_matter() -> None:
 
 @pytest.mark.slow
 def test_many_seeds_twice() -> None:
-    for seed in range(200, 230):
+    for seed in range(200, 212):
         assert live(seed).digest == live(seed).digest, f"seed {seed}"

@@ -16,7 +16,7 @@ from tests.simulation.fleet import seeds
 from tests.simulation.life import TOTALS, live
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 100, 20_000 if SOAK else 1_500
+QUICK, MANY = 200, 20_000 if SOAK else 1_000
 
 
 def test_one_seed() -> None:
