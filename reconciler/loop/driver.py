@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from ledger.envelope import Actor, Draft
@@ -24,6 +22,7 @@ from ledger.instant import to_text
 from ledger.log import Appended, Batch
 from reconciler import digests
 from reconciler.effects import Effect, entry_of_draft
+from reconciler.loop.packing import packed, unpacked
 from reconciler.plan import plan
 from reconciler.ports.clock import Clock
 from reconciler.ports.hands import Answer, Hands, Target
@@ -39,8 +38,6 @@ LEDGER_PAUSE_S = 5.0
 BUG_PAUSE_S = 60.0
 #: Reason of an outcome that the ledger has no place for.
 UNRECORDABLE = "Unrecordable"
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(State)
 
 
 class Parts(NamedTuple):
@@ -94,7 +91,7 @@ class Driver:
     @property
     def state(self) -> State:
         """The state. At rest it is kept in a tenth of the memory, and made anew for whoever asks."""
-        return _unpacked(self._packed) if self._state is None else self._state
+        return unpacked(self._packed) if self._state is None else self._state
 
     def kick(self) -> None:
         """Look at what is seen, soon. Cheap; calling it often is fine."""
@@ -151,7 +148,7 @@ class Driver:
     def _rest(self) -> None:
         """Let go of the state where nothing is under way; it is packed again only if it has changed."""
         if self.state.resting and not self.busy and not self._answers:
-            self._packed = self._packed or zlib.compress(_encoder.encode(self.state), level=1)
+            self._packed = self._packed or packed(self.state)
             self._state = None
 
     def _refused(self, draft: Draft, refusal: AppendRefused) -> None:
@@ -255,10 +252,6 @@ class Driver:
         if due_ms and not self._closed:
             delay_s = max(due_ms - self._parts.clock.now_ms(), 0) / 1000
             self._timer = asyncio.get_running_loop().call_later(delay_s, self.kick)
-
-
-def _unpacked(packed: bytes) -> State:
-    return _decoder.decode(zlib.decompress(packed))
 
 
 def _by_bug(effect: Effect, error: Exception) -> Answer:

@@ -13,11 +13,13 @@ from ledger.fold import Checkpoints, Folder
 from ledger.log import Reader
 from reconciler.effects import entry_of_record
 from reconciler.evolve import evolve
+from reconciler.loop.packing import packed, unpacked
 from reconciler.state import State
 
 PREFIX = "stageset/"
-States = dict[str, State]
-_decoder = msgspec.msgpack.Decoder(States)
+#: by stream; those that came to rest are packed
+States = dict[str, State | bytes]
+_decoder = msgspec.msgpack.Decoder(dict[str, bytes])
 
 
 class StatesProjection:
@@ -25,7 +27,7 @@ class StatesProjection:
 
     name = "stagesets"
     #: raise it whenever a fold would give another state for the same records
-    version = 2
+    version = 3
 
     def initial(self) -> States:
         return {}
@@ -33,15 +35,24 @@ class StatesProjection:
     def apply(self, state: States, record: Record) -> States:
         stream = record.header.stream
         if stream.startswith(PREFIX):
-            before = state.get(stream) or State(stream=stream)
-            state[stream] = evolve(before, entry_of_record(record))
+            after = evolve(_state(state, stream), entry_of_record(record))
+            state[stream] = packed(after) if after.resting else after
         return state
 
     def encode(self, state: States) -> bytes:
-        return msgspec.msgpack.encode(state)
+        return msgspec.msgpack.encode(
+            {key: one if isinstance(one, bytes) else packed(one) for key, one in state.items()}
+        )
 
     def decode(self, data: bytes) -> States:
-        return _decoder.decode(data)
+        return dict(_decoder.decode(data))
+
+
+def _state(states: States, stream: str) -> State:
+    found = states.get(stream)
+    if found is None:
+        return State(stream=stream)
+    return unpacked(found) if isinstance(found, bytes) else found
 
 
 class Memory:
@@ -62,8 +73,10 @@ class Memory:
 
     def take(self, stream: str) -> tuple[State, Head]:
         """The state of a stream and its head; the initial one for a stream that is new."""
-        return self._states.pop(stream, None) or State(stream=stream), self._heads.pop(stream, Head())
+        state = _state(self._states, stream)
+        self._states.pop(stream, None)
+        return state, self._heads.pop(stream, Head())
 
     def put(self, stream: str, state: State, head: Head) -> None:
         """Keep a state for the time that its StageSet is not seen."""
-        self._states[stream], self._heads[stream] = state, head
+        self._states[stream], self._heads[stream] = packed(state), head

@@ -195,7 +195,7 @@ async def _remember(stage: Stage) -> tuple[float, tuple[int, int]]:
             controller.end()
             controller = stage.controller()
             await _watching(stage)
-            await _quiet(controller)
+            await quiet(controller)
             return resident_mib(controller.pid), (few, many)
         finally:
             controller.kill()
@@ -209,10 +209,10 @@ async def _watching(stage: Stage) -> None:
     await asyncio.sleep(0.5)
 
 
-async def _quiet(controller: Controller) -> None:
+async def quiet(controller: Controller) -> None:
     """Until the controller has spent next to no CPU for longer than anything is kept for newcomers."""
     quiet_since, spent = time.monotonic(), cpu_s(controller.pid)
-    async with asyncio.timeout(world.DEADLINE_S):
+    async with asyncio.timeout(2 * world.DEADLINE_S):
         while time.monotonic() - quiet_since < IDLE_S:
             await asyncio.sleep(1.0)
             if cpu_s(controller.pid) - spent > 0.2:

@@ -63,7 +63,11 @@ def stageset(number: int) -> Object:
     """One StageSet of the fleet."""
     name = f"release-{number:05}"
     stages = [
-        {"name": stage, "sourceRef": {"name": stage}, "postBuild": {"substitute": {"release": name}}}
+        {
+            "name": stage,
+            "sourceRef": {"name": stage, "namespace": NAMESPACE},
+            "postBuild": {"substitute": {"release": name}},
+        }
         for stage in STAGES
     ]
     return {

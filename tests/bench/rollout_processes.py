@@ -33,8 +33,12 @@ class Server:
 
     def counts(self) -> dict[str, Any]:
         """Requests by verb, open watches and CPU seconds so far."""
+        return self.ask("counts")
+
+    def ask(self, words: str) -> dict[str, Any]:
+        """Say a line to it and return its answer."""
         assert self.process.stdin is not None
-        self.process.stdin.write("counts\n")
+        self.process.stdin.write(f"{words}\n")
         self.process.stdin.flush()
         return self._line()
 

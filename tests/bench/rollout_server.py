@@ -1,7 +1,8 @@
 """The cluster in memory in a process of its own, which counts what it is asked. `python -m tests.bench.rollout_server`.
 
-A word on standard input is answered by a line of JSON: `counts` (requests so far by verb, open watches, CPU seconds).
-Ends when standard input is closed.
+A line on standard input is answered by a line of JSON: `counts` (requests so far by verb, open watches, CPU seconds),
+`copy FILE` (copies of the first StageSet and its inventories, under the names, uids and heads in the file). Ends when
+standard input is closed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.flux import source_crds
 from reconciler.adapters.sandbox import serve
-from reconciler.api import crd
+from reconciler.api import crd, names
+from reconciler.compute.inventory import StageOf, parse, shard_objects
+from tests.bench import rollout_fleet as fleet
 
 
 async def main(kubeconfig: Path) -> None:
@@ -28,8 +32,58 @@ async def main(kubeconfig: Path) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with await serve(cluster, kubeconfig_path=kubeconfig):
         print(json.dumps({"kubeconfig": str(kubeconfig)}), flush=True)
-        while await reader.readline():
-            print(json.dumps(_counts(cluster)), flush=True)
+        while words := (await reader.readline()).decode().split():
+            answer = _copy(cluster, Path(words[1])) if words[0] == "copy" else _counts(cluster)
+            print(json.dumps(answer), flush=True)
+
+
+def _copy(cluster: MemoryCluster, path: Path) -> dict[str, object]:
+    """Put copies into the store as they are: what a long life of the cluster would have left there."""
+    world = cluster.world
+    stageset = world.catalog.kind("stages.metio.wtf/v1", "StageSet")
+    inventory = world.catalog.kind("stages.metio.wtf/v1", "StageInventory")
+    _, first = next(world.store.list(stageset.storage, fleet.NAMESPACE))
+    shards = [entry.copy() for _, entry in world.store.list(inventory.storage, fleet.NAMESPACE)]
+    uid = first.obj["metadata"]["uid"]
+    for name, (namespace, own, head) in json.loads(path.read_text()).items():
+        obj = _renamed(first.copy(), {"release-00000": name, uid: own})
+        obj["metadata"]["namespace"] = namespace
+        obj["status"]["ledger"] = {
+            **obj["status"]["ledger"],
+            "stream": f"stageset/{namespace}/{name}/{own}",
+            "head": head,
+        }
+        world.store.put(world.location(stageset, namespace, name), obj)
+        for shard in shards:
+            made = _shard(_renamed(shard, {"release-00000": name}), StageSet(namespace, name, own))
+            made["metadata"]["uid"] = f"{own[:-12]}{world.count():012x}"
+            world.store.put(world.location(inventory, namespace, made["metadata"]["name"]), made)
+    return {"copied": path.name}
+
+
+class StageSet(NamedTuple):
+    """Whose a copy of an inventory is."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+def _shard(shard: dict[str, Any], owner: StageSet) -> dict[str, Any]:
+    stage = shard["metadata"]["labels"][names.LABEL_STAGE]
+    refs = parse([shard]).refs
+    (made,) = shard_objects(
+        refs, of=StageOf(**owner._asdict(), stage=stage), position=shard["spec"].get("stagePosition", 0)
+    )
+    return {**shard, **made, "metadata": {**shard["metadata"], **made["metadata"]}}
+
+
+def _renamed(obj: dict[str, Any], words: dict[str, str]) -> dict[str, Any]:
+    text = json.dumps(obj)
+    for old, new in words.items():
+        text = text.replace(old, new)
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _counts(cluster: MemoryCluster) -> dict[str, object]:

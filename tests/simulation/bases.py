@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from reconciler.ports.cluster import Ref
-from tests.simulation.life import TOTALS, Lived, finish, lost_projections, told
+from tests.simulation.life import TOTALS, Lived, finish, told
 from tests.simulation.manifests import NAMESPACE, Thing
 from tests.simulation.scenario import Release, Shown, allow_tenant, forbid_tenant
 from tests.simulation.virtual import VirtualLoop, run
@@ -125,7 +125,7 @@ async def reshaping(world: World) -> None:
 
 
 async def interrupted(world: World) -> None:
-    """A new revision, a spec and the deletion come while a verify waits; lost projections are shown again."""
+    """A new revision, a spec and the deletion come while a verify waits."""
     script = Script(world, one=(CONFIG, SECRET), two=(DEPLOYMENT._replace(outcome="never"),))
     script.release.spec["timeout"] = "10m"
     script.create()
@@ -137,9 +137,6 @@ async def interrupted(world: World) -> None:
     await asyncio.sleep(10)
     script.publish("two", DEPLOYMENT._replace(variant=2), JOB)
     await script.expected()
-    world.line.chances = world.chances
-    if not world.crash_at:
-        await lost_projections(world, [script.release], Random(0))
     script.publish("two", DEPLOYMENT._replace(variant=3, outcome="never"))
     await asyncio.sleep(10)
     await script.gone()

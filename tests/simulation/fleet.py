@@ -58,4 +58,5 @@ def _spread(work, todo, processes: int) -> None:
         for totals, failure in pool.map(_counted, [(work, argument) for argument in todo], chunksize=8):
             life.TOTALS.update(totals)
             broken += [failure] if failure else []
-    assert not broken, f"{len(broken)} of {len(todo)} runs broke; the first:\n{broken[0]}"
+    commands = "\n".join(text.rpartition("repeat with: ")[2] for text in broken)
+    assert not broken, f"{len(broken)} of {len(todo)} runs broke:\n{commands}\nthe first:\n{broken[0]}"

@@ -493,6 +493,8 @@ class Storm:
             found["metadata"]["finalizers"] = []
 
         self.world.edit(release.name, change)
+        # Should it be deleted before the finalizer is back, nobody can take down what it has.
+        release.lenient = True
         self.world.tell(f"{release.name}: finalizers removed by hand")
 
 
