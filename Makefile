@@ -18,7 +18,7 @@ $(INSTALLED): tests/requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(INSTALLED) ## the ledger at work: write, verify, tamper, catch it
+demo: $(INSTALLED) ## a release, a broken one, a kill in the middle, and the story from the ledger (CLUSTER=kubeconfig: on a real cluster)
 	$(BIN)/python -m tests.demo
 
 test: $(INSTALLED) ## unit, property and simulation tests (two minutes)

@@ -18,7 +18,7 @@ from ledger.upcast import decode_event
 from tests.bench import rollout_world as world
 from tests.bench.rollout import Stage, quiet, staged
 from tests.bench.rollout_processes import resident_mib
-from tests.bench.row import Named, Row, row
+from tests.bench.row import Named, Row, not_measured, row
 
 MANY = 10_000
 #: Inventories are listed by namespace: no fleet of this size lives in one.
@@ -34,6 +34,11 @@ def remembering_many(folder: Path) -> list[Row]:
     """The row."""
     with staged(folder / "many") as stage:
         return [row(NAMED, [asyncio.run(_remember(stage))], [192.0])]
+
+
+def many_on_request(_: Path) -> list[Row]:
+    """The row of a bench that was not asked for it."""
+    return [not_measured(NAMED, "not measured: takes five minutes; run `python -m tests.bench many`")]
 
 
 async def _remember(stage: Stage) -> float:
