@@ -159,6 +159,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, str(path)) from error
+    except UnicodeDecodeError as error:
+        # A damaged file can make SQLite complain in words that are not UTF-8, which Python then cannot even raise.
+        raise Damaged(str(path), "what SQLite says of it cannot be read") from error
     except OSError as error:
         raise _of_system(error, str(path)) from error
 
@@ -245,4 +248,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
                 "copy both files to a folder of your own and read them there"
             ) from error
         connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+    except (sqlite3.Error, UnicodeDecodeError):
+        connection.close()
+        raise
     return connection
