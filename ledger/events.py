@@ -19,8 +19,8 @@ Trigger = Literal["snapshot", "spec", "retry", "request", "drift", "interval", "
 Hook = Literal["pre", "post", "onFailure"]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of the values inside events."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """Base of the values inside events. They never point back at what holds them, so the collector need not look."""
 
 
 class Pin(Value, frozen=True, kw_only=True):
@@ -460,13 +460,14 @@ def _concrete(base: type[Event]) -> list[type[Event]]:
 
 #: Every event type by its tag. Nothing outside this file adds to it.
 BY_TAG: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in _concrete(Event)}
+_TAGS = {cls: tag for tag, cls in BY_TAG.items()}
 OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 OPERATIONS: frozenset[str] = frozenset(get_args(Operation))
 
 
 def tag_of(event: Event) -> str:
     """The permanent tag of an event."""
-    return str(event.__struct_config__.tag)
+    return _TAGS[type(event)]
 
 
 def is_fact(event: Event) -> bool:

@@ -154,7 +154,11 @@ class SqliteLog(SqliteReader):
         try:
             with self._file.transaction() as connection:
                 connection.executemany(
-                    _INSERT, [(r.seq, r.header.decode(), _text(r.body), r.salt) for r in staging.rows]
+                    _INSERT,
+                    [
+                        (seq, header.decode(), None if body is None else body.decode(), salt)
+                        for seq, header, body, salt in staging.rows
+                    ],
                 )
                 connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
                 connection.executemany(_MENTION, staging.mentions)
