@@ -11,7 +11,6 @@ import hashlib
 import math
 import re
 from functools import lru_cache
-from hashlib import sha256 as _sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -178,7 +177,7 @@ class Sealer:
             at=self._at,
             attempt=draft.attempt,
             blobs=blobs,
-            body="sha256:" + _sha256(b"body/1" + salt + body).hexdigest() if body is not None else "",
+            body=body_digest(salt, body) if body is not None else "",
             gprev=gprev[1],
             idem=idem,
             intent=draft.intent,

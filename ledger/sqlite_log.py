@@ -7,6 +7,7 @@ head in one `BEGIN IMMEDIATE … COMMIT`; after any failure the end of the ledge
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -153,14 +154,7 @@ class SqliteLog(SqliteReader):
             return
         try:
             with self._file.transaction() as connection:
-                connection.executemany(
-                    _INSERT,
-                    [
-                        (seq, header.decode(), None if body is None else body.decode(), salt)
-                        for seq, header, body, salt in staging.rows
-                    ],
-                )
-                connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
+                _insert(connection, staging)
                 connection.executemany(_MENTION, staging.mentions)
                 by = staging.head.number
                 connection.executemany(
@@ -181,8 +175,7 @@ class SqliteLog(SqliteReader):
         staging.genesis(at=at, software="")
         with self._file.transaction() as connection:
             schema.create(connection)
-            connection.executemany(_INSERT, [(r.seq, r.header.decode(), _text(r.body), r.salt) for r in staging.rows])
-            connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
+            _insert(connection, staging)
         staging.settle()
         return self._tip
 
@@ -207,8 +200,14 @@ class SqliteLog(SqliteReader):
         return Head() if row is None else Head(decode_header(row[0]).ver, digest(row[0]))
 
 
-def _text(body: bytes | None) -> str | None:
-    return None if body is None else body.decode()
+def _insert(connection: sqlite3.Connection, staging: Staging) -> None:
+    """The rows, and the head that they lead to."""
+    rows = [
+        (seq, header.decode(), None if body is None else body.decode(), salt)
+        for seq, header, body, salt in staging.rows
+    ]
+    connection.executemany(_INSERT, rows)
+    connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
 
 
 # A run or a snapshot is looked for in the streams that name it, from where they first do.
