@@ -63,6 +63,7 @@ def audit(reader: Reader, *, expect: Head | None = None, progress: Callable[[int
     try:
         auditor.records()
         auditor.erasures()
+        auditor.segments()
         if expect is not None:
             auditor.expected(expect)
         auditor.blobs()
@@ -248,6 +249,14 @@ class _Auditor:
         """Raise unless a record in the chain orders each erasure: the ledger's own list of them proves nothing."""
         for seq in sorted(self._erased - self._ordered):
             raise Broken("MISSING", seq, "its body is gone and no record says that it was erased")
+
+    def segments(self) -> None:
+        """Raise unless every record is found by its stream: an export of one stream must not pass over any."""
+        seq = self._reader.astray()
+        if seq > self._last.number:
+            raise Broken("TRUNCATED", seq, "its stream leads to it, the end of the ledger is gone")
+        if seq:
+            raise Broken("ALTERED", seq, "what leads from its stream to it is not what was written")
 
     def expected(self, expect: Head) -> None:
         """Raise unless the ledger contains the head that is known from elsewhere."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
+from ledger.envelope import Packed
 from ledger.errors import BlobDamaged, BlobMissing, BlobTooLarge
 
 #: Content of one blob, at most; readers may set it lower.
 BLOB_BYTES_MAX = 128 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+_LEVEL = 3
 
 
 def _zstd() -> Any:
@@ -27,12 +30,25 @@ def _zstd() -> Any:
     return zstd
 
 
+@cache
+def _compressor() -> Any:
+    # Making one takes ten times as long as compressing a few kilobytes. It locks itself, each call is a whole frame.
+    return _zstd().ZstdCompressor(level=_LEVEL)
+
+
+def pack_at_once(content: bytes, *, digest: str) -> Packed:
+    """Compress content that is at hand and small."""
+    compressor = _compressor()
+    data = compressor.compress(content, compressor.FLUSH_FRAME)
+    return Packed(digest, len(content), "sha256:" + hashlib.sha256(data).hexdigest(), data)
+
+
 class Packer:
     """Compresses content as it comes, counting and hashing on the way."""
 
     def __init__(self, *, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._compressor = _zstd().ZstdCompressor(level=3)
+        self._compressor = _zstd().ZstdCompressor(level=_LEVEL)
         self._content = hashlib.sha256()
         self._packed = hashlib.sha256()
         #: size of the content so far
@@ -57,10 +73,9 @@ class Packer:
         """Digest of the content, once `pack` is exhausted."""
         return "sha256:" + self._content.hexdigest()
 
-    @property
-    def packed_digest(self) -> str:
-        """Digest of the compressed form: flips that zstd would not notice are noticed."""
-        return "sha256:" + self._packed.hexdigest()
+    def packed(self, data: bytes | None) -> Packed:
+        """What is known of the content, once `pack` is exhausted."""
+        return Packed(self.digest, self.size_bytes, "sha256:" + self._packed.hexdigest(), data)
 
 
 def unpack(digest: str, pieces: Iterable[bytes], *, limit_bytes: int, packed_digest: str = "") -> Iterator[bytes]:
@@ -105,11 +120,20 @@ class MemoryBlobs:
         #: packed form and its digest, by the digest of the content
         self.packed: dict[str, tuple[bytes, str]] = {}
 
-    def put(self, chunks: bytes | Iterable[bytes], *, limit_bytes: int = BLOB_BYTES_MAX) -> str:
+    def pack(self, chunks: bytes | Iterable[bytes], *, limit_bytes: int = BLOB_BYTES_MAX) -> Packed:
         packer = Packer(limit_bytes=limit_bytes)
-        packed = b"".join(packer.pack(chunks))
-        self.packed.setdefault(packer.digest, (packed, packer.packed_digest))
-        return packer.digest
+        data = b"".join(packer.pack(chunks))
+        return packer.packed(data)
+
+    def put(self, chunks: bytes | Iterable[bytes], *, limit_bytes: int = BLOB_BYTES_MAX) -> str:
+        packed = self.pack(chunks, limit_bytes=limit_bytes)
+        self.keep(packed)
+        return packed.digest
+
+    def keep(self, packed: Packed) -> None:
+        """Store what was packed."""
+        if packed.data is not None:
+            self.packed.setdefault(packed.digest, (packed.data, packed.packed_digest))
 
     def read(self, digest: str, *, limit_bytes: int = BLOB_BYTES_MAX) -> Iterator[bytes]:
         if digest not in self.packed:

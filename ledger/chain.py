@@ -40,49 +40,58 @@ class Chain:
 
     def follow(self, stored: Stored) -> Header:
         """Take one more record and return its header; raises as `prove` does."""
-        header, _ = next(self.prove((stored,)))
+        ((header, _),) = self.prove((stored,))
         return header
 
     def prove(self, rows: Iterable[Stored]) -> Iterator[tuple[Header, bytes | None]]:
         """Take records in order; yields the header and body of each once it is proved.
 
-        Raises `Broken` with the class and position. An erased body (`None` where the header names one) passes. One
-        loop with local names: a long ledger is read through here, and each call a record would cost as much as a hash.
+        Raises `Broken` with the class and position. An erased body (`None` where the header names one) passes. `head`
+        and `streams` move when the reading ends, and stop before a record that does not fit.
+
+        One loop with local names, and a look into `streams` only where the stream changes: a long ledger is read
+        through here, and each call a record would cost as much as a hash.
         """
         streams, ledger, (seq, last) = self.streams, self.ledger, self.head
-        for stored in rows:
-            position, raw, body, salt = stored
-            seq += 1
-            if position != seq:
-                raise Broken("MISSING", seq, f"the next record that is there has position {position}")
-            try:
-                header = _decode_header(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise Broken("UNREADABLE", seq, str(error)) from error
-            stream = header.stream
-            before = streams.get(stream, START)
-            ver, prev = before
-            if (
-                header.gprev != last
-                or header.seq != seq
-                or header.ver != ver + 1
-                or header.prev != prev
-                or header.ledger != ledger
-            ):
-                self._look_closer(header, before, seq=seq)
-                ledger = self.ledger
-            if body is not None and (
-                salt is None or "sha256:" + _sha256(b"body/1" + salt + body).hexdigest() != header.body
-            ):
-                check_body(stored, header)
-            last = "sha256:" + _sha256(raw).hexdigest()
-            self.head = head_of((seq, last))
-            streams[stream] = head_of((header.ver, last))
-            yield header, body
+        stream, ver, prev = "", 0, ""
+        try:
+            for stored in rows:
+                position, raw, body, salt = stored
+                if position != seq + 1:
+                    raise Broken("MISSING", seq + 1, f"the next record that is there has position {position}")
+                try:
+                    header = _decode_header(raw)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    raise Broken("UNREADABLE", position, str(error)) from error
+                if header.stream != stream or not ver:
+                    if ver:
+                        streams[stream] = head_of((ver, prev))
+                    stream = header.stream
+                    ver, prev = streams.get(stream, START)
+                if (
+                    header.gprev != last
+                    or header.seq != position
+                    or header.ver != ver + 1
+                    or header.prev != prev
+                    or header.ledger != ledger
+                ):
+                    ledger = self._look_closer(header, Head(seq, last), Head(ver, prev))
+                if body is not None and (
+                    salt is None or "sha256:" + _sha256(b"body/1" + salt + body).hexdigest() != header.body
+                ):
+                    check_body(stored, header)
+                last = prev = "sha256:" + _sha256(raw).hexdigest()
+                seq, ver = position, ver + 1
+                yield header, body
+        finally:
+            self.head = Head(seq, last)
+            if ver:
+                streams[stream] = Head(ver, prev)
 
-    def _look_closer(self, header: Header, before: Head, *, seq: int) -> None:
-        """Raise what does not fit. Only the first record may name a ledger that was not known."""
-        if header.gprev != self.head.hash:
+    def _look_closer(self, header: Header, head: Head, before: Head) -> str:
+        """Raise what does not fit. Only the first record may name a ledger that was not known: it is returned."""
+        seq = head.number + 1
+        if header.gprev != head.hash:
             raise Broken("ALTERED", seq, "its header does not follow the one before it in the ledger")
         if header.seq != seq:
             raise Broken("REORDERED", seq, f"its header says position {header.seq}")
@@ -90,10 +99,10 @@ class Chain:
             raise Broken("GAP", seq, f"version {header.ver} of {header.stream} follows version {before.number}")
         if header.prev != before.hash:
             raise Broken("ALTERED", seq, f"its header does not follow the one before it in {header.stream}")
-        if header.ledger != self.ledger:
-            if self.ledger:
-                raise Broken("ALTERED", seq, f"it belongs to ledger {header.ledger}")
-            self.ledger = header.ledger
+        if self.ledger:
+            raise Broken("ALTERED", seq, f"it belongs to ledger {header.ledger}")
+        self.ledger = header.ledger
+        return header.ledger
 
 
 def check_body(stored: Stored, header: Header) -> None:

@@ -11,51 +11,18 @@ from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
+# Whoever reads events finds their values beside them.
+from ledger.values import CompletionShown as CompletionShown
+from ledger.values import Item as Item
+from ledger.values import Pin as Pin
+from ledger.values import StageShown as StageShown
+
 Outcome = Literal["ok", "failed", "refused", "skipped", "indeterminate"]
 Operation = Literal[
     "connect", "fetch", "build", "apply", "prune", "verify", "action", "run", "stage", "timer", "ledger"
 ]
 Trigger = Literal["snapshot", "spec", "retry", "request", "drift", "interval", "restored", "deletion"]
 Hook = Literal["pre", "post", "onFailure"]
-
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """Base of the values inside events. They never point back at what holds them, so the collector need not look."""
-
-
-class Pin(Value, frozen=True, kw_only=True):
-    """One artifact that a run may use, as its source showed it when the run was opened."""
-
-    #: the stage that uses it
-    stage: str
-    #: the action that uses it; empty for the stage's own source
-    action: str = ""
-    #: `Kind/namespace/name` of the source
-    source: str
-    #: where the artifact is served
-    url: str = ""
-    #: the source's word for what it is, such as `main@sha1:…`
-    revision: str = ""
-    #: `sha256:<64 hex>` over the artifact's bytes
-    digest: str
-
-
-class Item(Value, frozen=True, kw_only=True):
-    """One object of the target cluster, and what an operation did to it or saw of it."""
-
-    #: `namespace_name_group_kind`, the identity that StageInventory uses
-    id: str
-    #: API version without its group
-    v: str
-    uid: str = ""
-    #: resource version and generation after the operation
-    rv: str = ""
-    generation: int = 0
-    #: digest of the object as it was rendered, secret values as tokens
-    digest: str = ""
-    #: created, configured, unchanged, deleted, gone, skipped, failed, current, progressing, …
-    action: str = ""
-    message: str = ""
 
 
 class Event(
@@ -233,13 +200,15 @@ class StageTransferred(Decision, frozen=True, kw_only=True, tag="stage.transferr
 
 
 class ConnectIntended(Decision, frozen=True, kw_only=True, tag="connect.intended"):
-    """A client for the target cluster is to be made."""
+    """A client for the target cluster is to be made, and the witnesses of completed actions are to be looked at."""
 
     OP: ClassVar[Operation] = "connect"
     #: ServiceAccount to act as; empty for the controller's own identity
     service_account: str = ""
     #: Secret with the kubeconfig; empty for the cluster that the controller runs in
     kubeconfig: str = ""
+    #: objects that witness completed Lifetime actions of the stage
+    anchors: list[Item] = []
 
 
 class ConnectFinished(Finished, frozen=True, kw_only=True, tag="connect.finished"):
@@ -248,6 +217,8 @@ class ConnectFinished(Finished, frozen=True, kw_only=True, tag="connect.finished
     OP: ClassVar[Operation] = "connect"
     #: `gitVersion` of the API server
     server: str = ""
+    #: what became of the witnesses: found (with the UID of now), gone, or unreadable
+    anchors: list[Item] = []
 
 
 class FetchIntended(Decision, frozen=True, kw_only=True, tag="fetch.intended"):
@@ -365,7 +336,7 @@ class ActionIntended(Decision, frozen=True, kw_only=True, tag="action.intended")
 
 
 class ActionObserved(Fact, frozen=True, kw_only=True, tag="action.observed"):
-    """Something that the action made was seen, such as its Job with a UID."""
+    """What the action is about to touch, or has made, such as its Job with a UID. The header has its key."""
 
     OP: ClassVar[Operation] = "action"
     action: str
@@ -380,6 +351,18 @@ class ActionFinished(Finished, frozen=True, kw_only=True, tag="action.finished")
     hook: Hook
     action: str
     objects: list[Item] = []
+    #: the object that witnesses the completion of a Lifetime action
+    anchor: Item | None = None
+
+
+class ActionRetryScheduled(Decision, frozen=True, kw_only=True, tag="action.retry.scheduled"):
+    """The action is known to have failed and has attempts left."""
+
+    OP: ClassVar[Operation] = "action"
+    hook: Hook
+    action: str
+    #: RFC 3339, UTC
+    due: str
 
 
 class ActionSkipped(Decision, frozen=True, kw_only=True, tag="action.skipped"):
@@ -401,13 +384,27 @@ class ActionHeld(Decision, frozen=True, kw_only=True, tag="action.held"):
 
 
 class ActionAdopted(Fact, frozen=True, kw_only=True, tag="action.adopted"):
-    """A completion that this ledger did not see, read from where it was shown."""
+    """A completion that this ledger did not see, read from where it was shown. The header has the stage."""
 
     OP: ClassVar[Operation] = "action"
     action: str
     scope: str
     #: the object and field it was read from
     source: str
+    #: RFC 3339, UTC; empty where it is not known
+    completed_at: str = ""
+    #: Executed, or Baselined where somebody declared it done
+    origin: str = "Executed"
+    #: the object that witnesses it
+    anchor: Item | None = None
+
+
+class ActionRevoked(Decision, frozen=True, kw_only=True, tag="action.revoked"):
+    """A recorded completion counts no more: its witness is gone, or is another object by now."""
+
+    OP: ClassVar[Operation] = "action"
+    action: str
+    why: str
 
 
 # ── the StageSet and its operators ───────────────────────────────────────────────────────────────────────────────
@@ -441,6 +438,24 @@ class OperatorResolved(Fact, frozen=True, kw_only=True, tag="operator.resolved")
     action: str
     answer: Literal["done", "not-done"]
     reason: str
+    #: what the answer was asked with, so that it is taken once
+    token: str = ""
+
+
+class StageSetAdopted(Fact, frozen=True, kw_only=True, tag="stageset.adopted"):
+    """The world shows more than this stream has recorded: the ledger is older than the world, or another one.
+
+    What is shown is taken over; what it does not rule out counts as unknown.
+    """
+
+    OP: ClassVar[Operation] = "ledger"
+    #: position and hash of the head of the stream, as `.status.ledger` shows them
+    shown_version: int
+    shown_head: str
+    #: sentence for people
+    why: str
+    stages: list[StageShown] = []
+    completions: list[CompletionShown] = []
 
 
 class StageSetReleased(Decision, frozen=True, kw_only=True, tag="stageset.released"):

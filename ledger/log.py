@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ledger.chain import Head
-from ledger.envelope import Actor, Draft, Header, Stored
+from ledger.envelope import Actor, Draft, Header, Packed, Stored
 from ledger.errors import AppendRefused, BlobMissing
 
 #: The stream of records about the ledger itself.
@@ -96,6 +96,9 @@ class Blobs(Protocol):
     def put(self, chunks: bytes | Iterable[bytes], *, limit_bytes: int = ...) -> str:
         """Store content durably and return its digest. Raises `BlobTooLarge` and `Unavailable`."""
 
+    def pack(self, chunks: bytes | Iterable[bytes], *, limit_bytes: int = ...) -> Packed:
+        """Get content ready for `EventLog.append_many`, which stores it. Raises what `put` raises."""
+
     def read(self, digest: str, *, limit_bytes: int = ...) -> Iterator[bytes]:
         """Content in chunks. Raises `BlobMissing`, `BlobDamaged` (at the latest at the end) and `BlobTooLarge`."""
 
@@ -125,6 +128,9 @@ class Reader(Protocol):
     def erased(self, seq: int) -> bool:
         """Whether the body at a position was erased on order."""
 
+    def astray(self) -> int:
+        """The first position that a reading by stream, run or snapshot would miss or misplace; 0 when there is none."""
+
     def close(self) -> None: ...
 
 
@@ -148,10 +154,10 @@ class EventLog(Reader, Protocol):
     def append(self, batch: Batch) -> Appended:
         """Record a batch. Raises `AppendRefused`, `BlobMissing` (a draft names an absent blob) or `Unavailable`."""
 
-    def append_many(self, batches: Sequence[Batch]) -> list[Result]:
-        """Record batches in one durable transaction, each accepted or refused for itself.
+    def append_many(self, batches: Sequence[Batch], *, blobs: Sequence[Packed] = ()) -> list[Result]:
+        """Record batches in one durable transaction, each accepted or refused for itself, and store packed blobs.
 
-        Raises `Unavailable` when nothing could be written at all.
+        The batches may name the blobs. Raises `Unavailable` when nothing could be written at all.
         """
 
     def erase(self, positions: Sequence[int], *, batch: Batch) -> Appended:

@@ -1,8 +1,8 @@
 """The tables of a SQLite ledger. Their names, and those of the columns of `event`, stay for ever.
 
 `record` is the ledger: what the chains cover. `head` remembers its end, `blob` the payloads, `erasure` the bodies that
-were erased on order, `mention` is where a run or a snapshot is first named in a stream,
-`checkpoint` only saves work. Records refuse UPDATE and DELETE; erasing an ordered body is the one
+were erased on order, `segment` is where the records of a stream stand, `mention` where a run or a snapshot is first
+named in a stream, `checkpoint` only saves work. Records refuse UPDATE and DELETE; erasing an ordered body is the one
 exception. Made with sqlite-utils, which is imported only when a ledger is created.
 """
 
@@ -48,12 +48,17 @@ _VIEW = "SELECT seq,\n  {columns},\n  body\nFROM record".format(
     columns=",\n  ".join(f"header ->> '{path}' AS {name}" for name, path in _HEADER_COLUMNS)
 )
 
-# The index is not UNIQUE: through a unique one INSERT OR REPLACE would delete an older record without a word to any
-# DELETE trigger. Versions are gapless by construction, and the audit proves it.
-_INDEXES_AND_TRIGGERS = (
-    """
-CREATE INDEX record_stream ON record (header ->> 'stream', header ->> 'ver')
-""",
+# WITHOUT ROWID, which sqlite-utils cannot say: the table is its own index.
+_SEGMENT = """
+CREATE TABLE segment (
+  stream TEXT NOT NULL, ver INTEGER NOT NULL, seq INTEGER NOT NULL, records INTEGER NOT NULL,
+  PRIMARY KEY (stream, ver)
+) STRICT, WITHOUT ROWID
+"""
+
+# Streams are found by `segment`, a row for each batch, and not by an index over the headers: an index of expressions
+# parses the JSON of every record, which costs as much as writing it. The audit holds segments against the headers.
+_TRIGGERS = (
     """
 CREATE TRIGGER record_no_delete BEFORE DELETE ON record BEGIN
   SELECT RAISE(ABORT, 'records are permanent: DELETE is refused');
@@ -72,6 +77,23 @@ END
 CREATE TRIGGER record_gapless BEFORE INSERT ON record
 WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM record) BEGIN
   SELECT RAISE(ABORT, 'records are appended without gaps');
+END
+""",
+    """
+CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment BEGIN
+  SELECT RAISE(ABORT, 'segments are permanent: DELETE is refused');
+END
+""",
+    """
+CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN
+  SELECT RAISE(ABORT, 'segments are permanent: UPDATE is refused');
+END
+""",
+    # INSERT OR REPLACE would delete the older one without a word to the DELETE trigger.
+    """
+CREATE TRIGGER segment_no_replace BEFORE INSERT ON segment
+WHEN EXISTS (SELECT 1 FROM segment WHERE stream = NEW.stream AND ver = NEW.ver) BEGIN
+  SELECT RAISE(ABORT, 'segments are permanent: REPLACE is refused');
 END
 """,
     """
@@ -112,7 +134,7 @@ def create(connection: sqlite3.Connection) -> None:
         {"name": str, "seq": int, "hash": str, "data": bytes}, pk="name", not_null={"seq", "hash"}, strict=True
     )
     database.create_view("event", _VIEW)
-    for statement in _INDEXES_AND_TRIGGERS:
+    for statement in (_SEGMENT, *_TRIGGERS):
         connection.execute(statement)
     connection.execute("INSERT INTO head (id, seq, hash) VALUES (0, 0, '')")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -10,22 +10,21 @@ from typing import NamedTuple
 
 from ledger.envelope import Stored
 from ledger.log import EVERYTHING, Selection
-from ledger.sqlite_log import COLUMNS, SqliteReader, where
+from ledger.sqlite_log import BY_SEGMENT, COLUMNS, SqliteReader, selected
 
 _RUN_ENDS = ("run.failed", "run.succeeded", "run.superseded")
 
-# SQLite has no skip scan for expressions: one seek in the index `record_stream` for each stream.
+# SQLite has no skip scan: one seek for each stream.
 _STREAMS = """
 WITH RECURSIVE known(name) AS (
-  SELECT min(header ->> 'stream') FROM record
+  SELECT min(stream) FROM segment
   UNION ALL
-  SELECT (SELECT min(header ->> 'stream') FROM record WHERE header ->> 'stream' > known.name)
-  FROM known WHERE known.name IS NOT NULL
+  SELECT (SELECT min(stream) FROM segment WHERE stream > known.name) FROM known WHERE known.name IS NOT NULL
 )
 SELECT name FROM known WHERE name IS NOT NULL
 """
-_OF_STREAM = f"SELECT {COLUMNS} FROM record WHERE header ->> 'stream' = ?"  # noqa: S608 (only constants are pasted)
-_NEWEST = " ORDER BY header ->> 'ver' DESC LIMIT 1"
+_OF_STREAM = f"SELECT {COLUMNS} FROM {BY_SEGMENT} WHERE segment.stream = ?"  # noqa: S608 (only constants are pasted)
+_NEWEST = " ORDER BY segment.ver DESC, record.seq DESC LIMIT 1"
 
 
 class StreamSummary(NamedTuple):
@@ -50,9 +49,9 @@ class Browser(SqliteReader):
 
     def last(self, count: int, selection: Selection = EVERYTHING) -> list[Stored]:
         """The last `count` selected records, in the order of the ledger."""
-        tests, values = where(selection)
+        source, values = selected(selection)
         with self._file.reader() as connection:
-            sql = f"SELECT {COLUMNS} FROM record{tests} ORDER BY seq DESC LIMIT ?"  # noqa: S608 (only constants are pasted)
+            sql = f"SELECT {COLUMNS} FROM {source} ORDER BY record.seq DESC LIMIT ?"  # noqa: S608 (only constants are pasted)
             rows = connection.execute(sql, (*values, count)).fetchall()
         return [Stored._make(row) for row in reversed(rows)]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ledger import schema
 from ledger.chain import Head
-from ledger.envelope import Actor, Stored, decode_header, digest
+from ledger.envelope import Actor, Packed, Stored, decode_header, digest
 from ledger.errors import AppendRefused, BlobMissing, Damaged, LedgerError, NotALedger
 from ledger.log import EVERYTHING, Appended, Batch, Result, Selection
 from ledger.sqlite_blobs import INLINE_BYTES_MAX, SqliteBlobs
@@ -23,11 +23,16 @@ from ledger.sqlite_checkpoints import SqliteCheckpoints
 from ledger.sqlite_file import SqliteFile
 from ledger.tip import Staging, Tip, check_erasure
 
-_INSERT = "INSERT INTO record (seq, header, body, salt) VALUES (?, ?, ?, ?)"
+# The bytes as they were hashed, in columns that are text: SQLite takes them as they are.
+_INSERT = "INSERT INTO record (seq, header, body, salt) VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), ?)"
+_SEGMENT = "INSERT INTO segment (stream, ver, seq, records) VALUES (?, ?, ?, ?)"
 #: What a query selects so that `Stored._make` fits.
-COLUMNS = "seq, coalesce(CAST(header AS BLOB), x''), CAST(body AS BLOB), CAST(salt AS BLOB)"
+COLUMNS = "record.seq, coalesce(CAST(header AS BLOB), x''), CAST(body AS BLOB), CAST(salt AS BLOB)"
+#: Records by segment. CROSS JOIN: the planner would rather walk all records and look for the segment of each.
+BY_SEGMENT = "segment CROSS JOIN record ON record.seq >= segment.seq AND record.seq < segment.seq + segment.records"
 _MENTION = "INSERT OR IGNORE INTO mention (name, stream, ver) VALUES (?, ?, ?)"
-_FETCH_ROWS = 500
+# Few enough to stay in the processor's cache until they are looked at.
+_FETCH_ROWS = 100
 # A named tuple without the detour through Python that its own constructor takes.
 _stored: Callable[[tuple[Any, ...]], Stored] = partial(tuple.__new__, Stored)
 
@@ -48,9 +53,9 @@ class SqliteReader:
         self.blobs = SqliteBlobs(self._file)
 
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Stored]:
-        tests, values = where(selection)
+        source, values = selected(selection)
         with self._file.reader() as connection:
-            cursor = connection.execute(f"SELECT {COLUMNS} FROM record{tests} ORDER BY seq", values)  # noqa: S608 (only constants are pasted)
+            cursor = connection.execute(f"SELECT {COLUMNS} FROM {source} ORDER BY record.seq", values)  # noqa: S608 (only constants are pasted)
             while rows := cursor.fetchmany(_FETCH_ROWS):
                 yield from map(_stored, rows)
 
@@ -62,6 +67,18 @@ class SqliteReader:
 
     def erased(self, seq: int) -> bool:
         return self._file.one("SELECT 1 FROM erasure WHERE seq = ?", (seq,)) is not None
+
+    def astray(self) -> int:
+        due, newest = 0, self.head().number
+        with self._file.reader() as connection:
+            for first, records, wrong, last in connection.execute(_SEGMENTS):
+                due, newest = due + 1, int(last)
+                if first != due or records < 1:
+                    return max(1, min(int(first), due))
+                if wrong is not None:
+                    return int(wrong)
+                due += records - 1
+        return 0 if due == newest else min(due, newest) + 1
 
     def close(self) -> None:
         self._file.close()
@@ -119,16 +136,17 @@ class SqliteLog(SqliteReader):
             raise result
         return result
 
-    def append_many(self, batches: Sequence[Batch]) -> list[Result]:
+    def append_many(self, batches: Sequence[Batch], *, blobs: Sequence[Packed] = ()) -> list[Result]:
         with self._file.exclusive():
-            staging = self._stage()
+            fresh = self.blobs.fresh(blobs)
+            staging = self._stage(arriving={blob.digest for blob in fresh})
             results: list[Result] = []
             for batch in batches:
                 try:
                     results.append(staging.add(batch))
                 except (AppendRefused, BlobMissing) as refusal:
                     results.append(refusal)
-            self._write(staging)
+            self._write(staging, blobs=fresh)
         return results
 
     def erase(self, positions: Sequence[int], *, batch: Batch) -> Appended:
@@ -140,34 +158,32 @@ class SqliteLog(SqliteReader):
             self._file.truncate_wal()
         return appended
 
-    def _stage(self) -> Staging:
+    def _stage(self, *, arriving: Collection[str] = ()) -> Staging:
         return Staging(
             self._tip,
             replica=self._replica,
             chance=self._chance,
-            has_blob=self.blobs.has,
+            has_blob=lambda digest: digest in arriving or self.blobs.has(digest),
             stream_head=self._stream_head,
         )
 
-    def _write(self, staging: Staging, *, erase: Sequence[int] = ()) -> None:
-        if not staging.rows:
+    def _write(self, staging: Staging, *, erase: Sequence[int] = (), blobs: Sequence[Packed] = ()) -> None:
+        if not staging.rows and not blobs:
             return
         try:
             with self._file.transaction() as connection:
-                _insert(connection, staging)
-                connection.executemany(_MENTION, staging.mentions)
-                by = staging.head.number
-                connection.executemany(
-                    "INSERT OR IGNORE INTO erasure (seq, by) VALUES (?, ?)", [(p, by) for p in erase]
-                )
-                connection.executemany(
-                    "UPDATE record SET body = NULL, salt = NULL WHERE seq = ?", [(p,) for p in erase]
-                )
+                if blobs:
+                    self.blobs.insert(connection, blobs)
+                if staging.rows:
+                    _insert(connection, staging)
+                if erase:
+                    _erase(connection, erase, by=staging.head.number)
         except LedgerError:
             # Whether a failed COMMIT reached the disk is unknown: only the file can tell where the ledger ends.
             self._tip = self._load()
             raise
         staging.settle()
+        self.blobs.settle(blobs)
 
     def _create(self, at: str) -> Tip:
         self._tip = Tip(self._chance(16).hex())
@@ -192,41 +208,65 @@ class SqliteLog(SqliteReader):
         return Tip(last.ledger, head=head, epoch=last.writer.epoch)
 
     def _stream_head(self, stream: str) -> Head:
-        row = self._file.one(
-            "SELECT CAST(header AS BLOB) FROM record WHERE header ->> 'stream' = ?"
-            " ORDER BY header ->> 'ver' DESC LIMIT 1",
-            (stream,),
-        )
-        return Head() if row is None else Head(decode_header(row[0]).ver, digest(row[0]))
+        row = self._file.one(_STREAM_HEAD, (stream,))
+        if row is None:
+            return Head()
+        last = decode_header(row[1])
+        if (last.stream, last.ver) != (stream, row[0]):
+            raise Damaged(
+                str(self._file.path),
+                f"position {last.seq} is not where stream {stream} ends; run 'stagesetctl audit verify'",
+            )
+        return Head(last.ver, digest(row[1]))
 
 
 def _insert(connection: sqlite3.Connection, staging: Staging) -> None:
-    """The rows, and the head that they lead to."""
-    rows = [
-        (seq, header.decode(), None if body is None else body.decode(), salt)
-        for seq, header, body, salt in staging.rows
-    ]
-    connection.executemany(_INSERT, rows)
+    """The rows, what finds them, and the head that they lead to."""
+    connection.executemany(_INSERT, staging.rows)
+    connection.executemany(_SEGMENT, staging.segments)
+    if staging.mentions:
+        connection.executemany(_MENTION, staging.mentions)
     connection.execute("UPDATE head SET seq = ?, hash = ? WHERE id = 0", staging.head)
 
 
+def _erase(connection: sqlite3.Connection, positions: Sequence[int], *, by: int) -> None:
+    connection.executemany("INSERT OR IGNORE INTO erasure (seq, by) VALUES (?, ?)", [(p, by) for p in positions])
+    connection.executemany("UPDATE record SET body = NULL, salt = NULL WHERE seq = ?", [(p,) for p in positions])
+
+
+_STREAM_HEAD = """
+SELECT segment.ver + segment.records - 1, CAST(header AS BLOB)
+FROM segment JOIN record ON record.seq = segment.seq + segment.records - 1
+WHERE segment.stream = ? ORDER BY segment.ver DESC LIMIT 1
+"""
+# Every segment, with the first of its records that is of another stream or version than the segment says; and the last
+# record of all, seen at the same moment.
+_SEGMENTS = """
+SELECT seq, records, (
+  SELECT min(record.seq) FROM record
+  WHERE record.seq >= segment.seq AND record.seq < segment.seq + segment.records AND (
+    header ->> 'stream' IS NOT segment.stream OR header ->> 'ver' IS NOT segment.ver + record.seq - segment.seq
+  )
+) AS wrong, (SELECT coalesce(max(seq), 0) FROM record)
+FROM segment ORDER BY seq
+"""
 # A run or a snapshot is looked for in the streams that name it, from where they first do.
 _NAMED = (
-    "header ->> '{field}' = ? AND header ->> 'stream' IN (SELECT stream FROM mention WHERE name = ?)"
-    " AND header ->> 'ver' >= (SELECT min(ver) FROM mention WHERE name = ?)"
+    "header ->> '{field}' = ? AND segment.stream IN (SELECT stream FROM mention WHERE name = ?)"
+    " AND segment.ver + segment.records > (SELECT min(ver) FROM mention WHERE name = ?)"
 )
 
 
-def where(selection: Selection) -> tuple[str, list[str | int]]:
-    """What follows `FROM record` for a selection. The expressions are the letters of the index in `ledger.schema`."""
+def selected(selection: Selection) -> tuple[str, list[str | int]]:
+    """What follows `FROM` for a selection, and the values in it."""
     tests: list[tuple[str, tuple[str | int, ...]]] = [
-        ("header ->> 'stream' = ?", (selection.stream,)),
+        ("segment.stream = ?", (selection.stream,)),
         (_NAMED.format(field="run"), (selection.run,) * 3),
         (_NAMED.format(field="snapshot"), (selection.snapshot,) * 3),
         ("header ->> 'stage' = ?", (selection.stage,)),
         ("header ->> 'outcome' = ?", (selection.outcome,)),
-        ("seq > ?", (selection.after,)),
-        ("seq <= ?", (selection.until,)),
+        ("record.seq > ?", (selection.after,)),
+        ("record.seq <= ?", (selection.until,)),
         ("header ->> 'at' >= ?", (selection.since,)),
         ("header ->> 'at' < ?", (selection.before,)),
     ]
@@ -239,6 +279,5 @@ def where(selection: Selection) -> tuple[str, list[str | int]]:
     if selection.types:
         texts.append(f"header ->> 'type' IN ({', '.join('?' * len(selection.types))})")
         values += selection.types
-    # The planner would rather walk the whole table than sort what the index finds.
-    index = " INDEXED BY record_stream" if selection.stream or selection.run or selection.snapshot else ""
-    return index + (" WHERE " + " AND ".join(texts) if texts else ""), values
+    source = BY_SEGMENT if selection.stream or selection.run or selection.snapshot else "record"
+    return source + (" WHERE " + " AND ".join(texts) if texts else ""), values

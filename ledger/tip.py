@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ledger.chain import START, Head, head_of
-from ledger.envelope import SALT_BYTES, Actor, Draft, Sealer, Stored, Writer, decode_header, digest
+from ledger.chain import START, Head
+from ledger.envelope import SALT_BYTES, Actor, Draft, Sealer, Stored, Writer, decode_header
 from ledger.errors import BlobMissing, NotCanonical, StaleEpoch, WrongVersion
 from ledger.events import LedgerBodiesErased, LedgerCreated, LedgerEpochOpened
 from ledger.log import DRAFTS_MAX, HOUSEKEEPING, Appended, Batch, Reader, Selection
@@ -51,6 +51,15 @@ class Mention(NamedTuple):
     ver: int
 
 
+class Segment(NamedTuple):
+    """Records of one stream that stand together: `records` of them, the first with version `ver` at position `seq`."""
+
+    stream: str
+    ver: int
+    seq: int
+    records: int
+
+
 class Staging:
     """Batches on their way into one transaction."""
 
@@ -74,6 +83,8 @@ class Staging:
         self._named: dict[str, tuple[str, str]] = {}
         #: rows to write, in order
         self.rows: list[Stored] = []
+        #: where they stand, batch by batch
+        self.segments: list[Segment] = []
         #: what they name that the stream did not name just before
         self.mentions: list[Mention] = []
 
@@ -127,29 +138,27 @@ class Staging:
         return known
 
     def _add(self, stream: str, before: Head, drafts: Sequence[Draft], *, at: str) -> Appended:
-        rows: list[Stored] = []
-        head, end = self._head, before
         writer = Writer(epoch=self._epoch, replica=self._replica)
         sealer = Sealer(ledger=self._tip.ledger, stream=stream, writer=writer, at=at)
         # Asking the kernel for chance costs more than sealing: once for the whole batch.
         chance = self._chance(SALT_BYTES * len(drafts))
-        named = self._named.get(stream) or self._tip.named.get(stream, ("", ""))
-        for number, draft in enumerate(drafts):
-            if (draft.run, draft.snapshot) != named:
-                named = self._name(stream, named, draft, end.number + 1)
-            salt = chance[number * SALT_BYTES : (number + 1) * SALT_BYTES]
-            row = sealer.seal(draft, gprev=head, prev=end, salt=salt)
-            mark = digest(row.header)
-            head, end = head_of((row.seq, mark)), head_of((end.number + 1, mark))
-            rows.append(row)
+        salts = [chance[start : start + SALT_BYTES] for start in range(0, len(chance), SALT_BYTES)]
+        rows, mark = sealer.seal(drafts, gprev=self._head, prev=before, salts=salts)
+        self._mention(stream, drafts, first=before.number + 1)
+        self.segments.append(Segment(stream, before.number + 1, self._head.number + 1, len(rows)))
         self.rows += rows
-        self._head, self._streams[stream] = head, end
-        self._named[stream] = named
-        return Appended(before.number + 1, end, head)
+        self._head = Head(self._head.number + len(rows), mark)
+        end = self._streams[stream] = Head(before.number + len(rows), mark)
+        return Appended(before.number + 1, end, self._head)
 
-    def _name(self, stream: str, before: tuple[str, str], draft: Draft, ver: int) -> tuple[str, str]:
-        now = (draft.run, draft.snapshot)
-        self.mentions += [
-            Mention(name, stream, ver) for name, known in zip(now, before, strict=True) if name and name != known
-        ]
-        return now
+    def _mention(self, stream: str, drafts: Sequence[Draft], *, first: int) -> None:
+        """Note where a draft names another run or snapshot than the one before it."""
+        run, snapshot = self._named.get(stream) or self._tip.named.get(stream, ("", ""))
+        for ver, draft in enumerate(drafts, start=first):
+            if draft.run != run:
+                run = draft.run
+                self.mentions += [Mention(run, stream, ver)] if run else []
+            if draft.snapshot != snapshot:
+                snapshot = draft.snapshot
+                self.mentions += [Mention(snapshot, stream, ver)] if snapshot else []
+        self._named[stream] = (run, snapshot)

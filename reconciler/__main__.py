@@ -14,6 +14,8 @@ from reconciler import VERSION
 from reconciler.api import duration
 from reconciler.settings import Settings
 
+#: Flags of the election whose settings are in milliseconds.
+ELECTION_MS = {f"leader_election_{name}" for name in ("lease_duration", "renew_deadline", "retry_period")}
 #: How often free memory is given back, in seconds: some milliseconds each time.
 GIVE_BACK_S = 30.0
 
@@ -69,7 +71,41 @@ class BindAddressType(click.ParamType[str]):
     help="Exact host or host:port that may be fetched from although its address is loopback or link-local. Repeatable.",
 )
 @click.option(
+    "--allowed-action-hosts",
+    multiple=True,
+    help="Glob over the host that http actions may call; without one, any host. An exact host or host:port also "
+    "opens a loopback or link-local address, which a pattern does not. Repeatable.",
+)
+@click.option(
     "--inventory-shard-cap", type=click.IntRange(1), default=5000, show_default=True, help="Entries a StageInventory."
+)
+@click.option("--leader-elect", is_flag=True, help="Work only while holding the Lease; others stand by.")
+@click.option(
+    "--leader-election-namespace",
+    default="",
+    envvar="STAGESET_LEADER_ELECTION_NAMESPACE",
+    help="Namespace of the Lease; empty: the Pod's own.",
+)
+@click.option(
+    "--leader-election-lease-duration",
+    type=DurationType(),
+    default="15s",
+    show_default=True,
+    help="A Lease that was not renewed for this long may be taken.",
+)
+@click.option(
+    "--leader-election-renew-deadline",
+    type=DurationType(),
+    default="10s",
+    show_default=True,
+    help="A holder that could not renew for this long gives up.",
+)
+@click.option(
+    "--leader-election-retry-period",
+    type=DurationType(),
+    default="2s",
+    show_default=True,
+    help="Pause between two tries to take or renew the Lease.",
 )
 @click.option(
     "--metrics-bind-address",
@@ -93,7 +129,8 @@ class BindAddressType(click.ParamType[str]):
 def main(watch_namespaces: str, max_teardown_wait: int, default_interval: int, **flags: object) -> None:
     """Roll StageSets out on a cluster, with a ledger as the only memory.
 
-    Exit codes: 0 ended on request, 1 cannot run, 2 usage.
+    Exit codes: 0 ended on request, 1 cannot run, 2 usage, 3 another process may have taken over: the Lease was lost,
+    or the ledger refused an append.
     """
     from ledger.errors import LedgerError
     from reconciler.adapters.telling import set_up
@@ -103,8 +140,9 @@ def main(watch_namespaces: str, max_teardown_wait: int, default_interval: int, *
         watch_namespaces=tuple(name.strip() for name in watch_namespaces.split(",") if name.strip()),
         max_teardown_wait_ms=max_teardown_wait or 3_600_000,
         default_interval_ms=default_interval,
-        **flags,  # type: ignore[arg-type]
+        **{f"{name}_ms" if name in ELECTION_MS else name: value for name, value in flags.items()},  # type: ignore[arg-type]
     )
+    _check_election(settings)
     set_up(level=settings.log_level, form=settings.log_format)
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
@@ -112,6 +150,17 @@ def main(watch_namespaces: str, max_teardown_wait: int, default_interval: int, *
     except (LedgerError, ReconcilerError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
+
+
+def _check_election(settings: Settings) -> None:
+    """Raises `click.UsageError` where the durations contradict each other."""
+    from reconciler.adapters.lease import BadTerms
+    from reconciler.wiring import terms_of
+
+    try:
+        terms_of(settings)
+    except BadTerms as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -135,27 +184,25 @@ async def _give_back() -> None:
 
 
 async def _run(settings: Settings) -> int:
+    from reconciler.adapters.ending import ON_REQUEST, Ended, Ending
     from reconciler.adapters.telling import LogTeller
     from reconciler.wiring import running
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    asked = False
-
-    def ask() -> None:
-        nonlocal asked
-        asked = True
-        stop.set()
-
+    ending = Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask)
-    async with running(settings, teller=LogTeller(), stop=stop):
-        giving_back = asyncio.ensure_future(_give_back())
-        try:
-            await stop.wait()
-        finally:
-            giving_back.cancel()
-    return 0 if asked else 1
+        why = f"{signal.Signals(number).name} received"
+        asyncio.get_running_loop().add_signal_handler(number, ending.ask, ON_REQUEST, why)
+    try:
+        async with running(settings, teller=LogTeller(), ending=ending):
+            giving_back = asyncio.ensure_future(_give_back())
+            try:
+                await ending.wait()
+            finally:
+                giving_back.cancel()
+    except Ended:
+        # Asked to end while it waited for its turn.
+        pass
+    return ending.code or ON_REQUEST
 
 
 if __name__ == "__main__":

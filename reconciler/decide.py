@@ -15,13 +15,17 @@ from ledger import events as e
 from ledger.envelope import Draft
 from ledger.instant import to_text
 from reconciler import digests
+from reconciler.actions.deciding import breakable, litter, turn
 from reconciler.policy import read_policy
-from reconciler.state import Failure, Owned, Run, State, plan_of
+from reconciler.state import Failure, Owned, Run, State, plan_of, run_of
 from reconciler.transitions import Phase
 
 #: Operations that are not broken off: what they do to the cluster must be known before anything else happens.
 UNBREAKABLE = frozenset({"apply", "prune", "action"})
 _BACKOFF_DOUBLINGS_MAX = 20
+CLAIMED_TWICE = "ClaimedTwice"
+#: Operations, in the words of messages, whose failure calls for onFailure actions: something may have been applied.
+_CLEANED_UP = frozenset({"apply", "verify", "prune", "post-action"})
 #: Phases that follow an apply, done or failed half way.
 _APPLIED = frozenset({Phase.APPLIED, Phase.FAILING})
 
@@ -32,14 +36,21 @@ def decide(state: State) -> Draft | None:
         return _at_rest(state)
     if state.phase in _APPLIED:
         # What was applied has changed hands, whatever becomes of the run.
-        handed_over = _transfer(state, _run(state))
+        handed_over = _transfer(state, run_of(state))
         if handed_over is not None:
             return handed_over
-    if _interruption(state) and (state.pending is None or state.pending.operation not in UNBREAKABLE):
+    if _interruption(state) and not unbreakable(state):
         return _draft(state, e.RunSuperseded(reason=_interruption(state)))
     if state.pending is not None:
         return None
-    return _NEXT[state.phase](state, _run(state))
+    return _NEXT[state.phase](state, run_of(state))
+
+
+def unbreakable(state: State) -> bool:
+    """Whether something is under way whose outcome must be known before anything else happens."""
+    if state.pending is None or state.pending.operation not in UNBREAKABLE:
+        return False
+    return state.pending.operation != "action" or not breakable(state)
 
 
 def _interruption(state: State) -> str:
@@ -60,7 +71,7 @@ def _at_rest(state: State) -> Draft | None:
         return None
     pause_ms = _pause_ms(state)
     if state.deleting:
-        left_ms = state.teardown_since_ms + read_policy(_run(state).policy).teardown_ms - state.now_ms
+        left_ms = state.teardown_since_ms + read_policy(run_of(state).policy).teardown_ms - state.now_ms
         if left_ms <= 0:
             return _draft(state, e.StageSetReleased(left=_left(state)))
         pause_ms = min(pause_ms, left_ms)
@@ -80,7 +91,7 @@ def _pause_ms(state: State) -> int:
     The jitter of up to a tenth is derived from the run, so that a thousand failures of one minute spread out and a
     replay still decides the same.
     """
-    run, failure = _run(state), state.failure
+    run, failure = run_of(state), state.failure
     policy = read_policy(run.policy)
     pause_ms = policy.interval_ms
     if failure is None or failure.retryable:
@@ -111,19 +122,37 @@ def _started(state: State, run: Run) -> Draft:
     stage = state.stages[run.stage]
     if plan_of(run, run.stage) is None and not (stage.owned and stage.prune):
         return _draft(state, e.StageRemoved())
-    return _draft(state, e.ConnectIntended(service_account=stage.service_account))
+    anchors = [
+        done.anchor for done in state.completions.values() if done.stage == run.stage and done.anchor is not None
+    ]
+    return _draft(state, e.ConnectIntended(service_account=stage.service_account, anchors=anchors))
 
 
 # ── one stage ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _connected(state: State, run: Run) -> Draft:
+def _connected(state: State, run: Run) -> Draft | None:
     plan = plan_of(run, run.stage)
     if plan is None:
         return _draft(state, e.PruneIntended(objects=_items(state.stages[run.stage].owned.values())))
     if run.done == len(run.plans):
         return _draft(state, e.PruneIntended(objects=_items(_doomed(state, run, run.stage))))
-    return _draft(state, e.FetchIntended(pin=plan.pin))
+    over, draft = turn(state, "pre")
+    return _unwitnessed(state, run) or (_draft(state, e.FetchIntended(pin=plan.pin)) if over else draft)
+
+
+def _unwitnessed(state: State, run: Run) -> Draft | None:
+    """A completed action whose witness is gone, or is another object by now, is not completed any more."""
+    for seen in run.witnesses:
+        for done in state.completions.values():
+            anchor = done.anchor
+            if done.stage != run.stage or anchor is None or anchor.id != seen.id or seen.action == "unreadable":
+                continue
+            if seen.action == "gone" or seen.uid != anchor.uid:
+                what = "is gone" if seen.action == "gone" else f"has UID {seen.uid} by now, and had {anchor.uid}"
+                why = f"its completionAnchor {readable(anchor.id)} {what}"
+                return _draft(state, e.ActionRevoked(action=done.action, why=why))
+    return None
 
 
 def _fetched(state: State, run: Run) -> Draft:
@@ -148,10 +177,10 @@ def _built(state: State, run: Run) -> Draft:
 def _claimed_twice(state: State, *, other: str, ids: list[str]) -> Draft:
     more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
     message = (
-        f"{readable(ids[0])}{more} is rendered by stage {other} and by stage {_run(state).stage}: "
+        f"{readable(ids[0])}{more} is rendered by stage {other} and by stage {run_of(state).stage}: "
         "an object belongs to one stage; remove it from one of them"
     )
-    return _draft(state, e.StageFailed(operation="apply", reason="ClaimedTwice", message=message, retryable=False))
+    return _draft(state, e.StageFailed(operation="apply", reason=CLAIMED_TWICE, message=message, retryable=False))
 
 
 def readable(id: str) -> str:
@@ -182,22 +211,23 @@ def _transfer(state: State, run: Run) -> Draft | None:
     return None
 
 
-def _verified(state: State, run: Run) -> Draft:
+def _verified(state: State, run: Run) -> Draft | None:
+    return _pruning(state, run) or _posted(state, run)
+
+
+def _pruning(state: State, run: Run) -> Draft | None:
+    """What is to be deleted of what the stage dropped; `None` where there is nothing, or it cannot be told."""
     render, stage = run.renders[run.stage], state.stages[run.stage]
-    dropped = {key: owned for key, owned in stage.owned.items() if key not in render.versions}
+    dropped = any(key not in render.versions and not owned.action for key, owned in stage.owned.items())
     if not dropped or not stage.prune:
-        return _succeeded(state, run)
+        return None
     for plan in run.plans[run.done + 1 :]:
         # Before anything is deleted, see whether a later stage takes it over.
         if plan.name not in run.renders and plan.name not in run.unseen:
             return _draft(state, e.FetchIntended(pin=plan.pin), stage=plan.name)
-    if run.unseen:
-        # Who cannot see what later stages render deletes nothing; the objects stay owned for the next success.
-        return _succeeded(state, run)
-    doomed = _doomed(state, run, run.stage)
-    if not doomed:
-        return _succeeded(state, run)
-    return _draft(state, e.PruneIntended(objects=_items(doomed)))
+    # Who cannot see what later stages render deletes nothing; the objects stay owned for the next success.
+    doomed = [] if run.unseen else _doomed(state, run, run.stage)
+    return _draft(state, e.PruneIntended(objects=_items([*doomed, *litter(state, run.stage)]))) if doomed else None
 
 
 def _doomed(state: State, run: Run, stage: str) -> list[Owned]:
@@ -206,7 +236,7 @@ def _doomed(state: State, run: Run, stage: str) -> list[Owned]:
     if not known.prune:
         return []
     rendered = {key for render in run.renders.values() for key in render.versions}
-    return [owned for key, owned in known.owned.items() if key not in rendered]
+    return [owned for key, owned in known.owned.items() if key not in rendered and not owned.action]
 
 
 def _looking_fetched(state: State, run: Run) -> Draft:
@@ -215,10 +245,19 @@ def _looking_fetched(state: State, run: Run) -> Draft:
     return _build(state, run, ahead.name)
 
 
-def _pruned(state: State, run: Run) -> Draft:
+def _pruned(state: State, run: Run) -> Draft | None:
     if plan_of(run, run.stage) is None:
         return _draft(state, e.StageRemoved())
-    return _succeeded(state, run)
+    over, draft = turn(state, "post")
+    return _succeeded(state, run) if over else draft
+
+
+def _posted(state: State, run: Run) -> Draft | None:
+    over, draft = turn(state, "post")
+    if not over:
+        return draft
+    left = litter(state, run.stage)
+    return _draft(state, e.PruneIntended(objects=_items(left))) if left else _succeeded(state, run)
 
 
 def _succeeded(state: State, run: Run) -> Draft:
@@ -244,13 +283,18 @@ def _failing(state: State, run: Run) -> Draft:
     )
 
 
-def _halted(state: State, run: Run) -> Draft:
+def _halted(state: State, run: Run) -> Draft | None:
     failure = _failure(state)
+    if failure.operation in _CLEANED_UP and failure.reason != CLAIMED_TWICE:
+        over, draft = turn(state, "onFailure")
+        if not over:
+            return draft
+    reason = failure.reason if failure.reason == "ActionDirty" else "StageFailed"
     message = f"stage {failure.stage}: {failure.operation}: {failure.message}"
-    return _draft(state, e.RunFailed(reason="StageFailed", message=message), stage=failure.stage)
+    return _draft(state, e.RunFailed(reason=reason, message=message), stage=failure.stage)
 
 
-_NEXT: dict[Phase, Callable[[State, Run], Draft]] = {
+_NEXT: dict[Phase, Callable[[State, Run], Draft | None]] = {
     Phase.OPENED: _opened,
     Phase.STARTED: _started,
     Phase.CONNECTED: _connected,
@@ -260,14 +304,10 @@ _NEXT: dict[Phase, Callable[[State, Run], Draft]] = {
     Phase.VERIFIED: _verified,
     Phase.LOOKING_FETCHED: _looking_fetched,
     Phase.PRUNED: _pruned,
+    Phase.POSTED: _posted,
     Phase.FAILING: _failing,
     Phase.HALTED: _halted,
 }
-
-
-def _run(state: State) -> Run:
-    assert state.run is not None, "no run is open"
-    return state.run
 
 
 def _failure(state: State) -> Failure:
@@ -281,7 +321,7 @@ def _items(owned: Iterable[Owned]) -> list[e.Item]:
 
 
 def _draft(state: State, event: e.Event, *, stage: str = "") -> Draft:
-    run = _run(state)
+    run = run_of(state)
     return Draft(
         event=event,
         run=run.id,

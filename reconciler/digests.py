@@ -28,6 +28,11 @@ def stage_digest(name: str, pins: Iterable[Pin]) -> str:
     return of(["stage/1", name, mine])
 
 
+def action_key(stream: str, stage: str, hook: str, action: str, scope: str) -> str:
+    """Identity of an action in its scope, 64 hex digits: what is recorded as done under it is never done again."""
+    return of(["action/1", stream, stage, hook, action, scope]).removeprefix("sha256:")
+
+
 def snapshot_digest(stages: Iterable[str]) -> str:
     """Identity of what a run rolls out: the digests of its stages, in order."""
     return of(["snapshot/1", list(stages)])

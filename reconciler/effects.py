@@ -23,6 +23,9 @@ class Entry(NamedTuple):
     #: version of the intent that it answers
     intent: int = 0
     blobs: tuple[str, ...] = ()
+    #: idempotency key
+    idem: str = ""
+    attempt: int = 0
 
     @property
     def ok(self) -> bool:
@@ -32,7 +35,18 @@ class Entry(NamedTuple):
 
 def entry_of_draft(draft: Draft, *, at_ms: int, ver: int) -> Entry:
     """What a draft will be once it is recorded."""
-    return Entry(draft.event, at_ms, ver, draft.run, draft.stage, draft.outcome, draft.intent, draft.blobs)
+    return Entry(
+        event=draft.event,
+        at_ms=at_ms,
+        ver=ver,
+        run=draft.run,
+        stage=draft.stage,
+        outcome=draft.outcome,
+        intent=draft.intent,
+        blobs=draft.blobs,
+        idem=draft.idem,
+        attempt=draft.attempt,
+    )
 
 
 def entry_of_record(record: Record) -> Entry:
@@ -41,7 +55,16 @@ def entry_of_record(record: Record) -> Entry:
     if event is None:
         raise ValueError(f"the body of position {header.seq} was erased: {header.stream} cannot be folded from there")
     return Entry(
-        event, to_ms(header.at), header.ver, header.run, header.stage, header.outcome, header.intent, header.blobs
+        event=event,
+        at_ms=to_ms(header.at),
+        ver=header.ver,
+        run=header.run,
+        stage=header.stage,
+        outcome=header.outcome,
+        intent=header.intent,
+        blobs=header.blobs,
+        idem=header.idem,
+        attempt=header.attempt,
     )
 
 
@@ -53,6 +76,11 @@ class Effect(NamedTuple):
     operation: str
     stage: str
     event: Event
+    #: idempotency key of an action
+    key: str = ""
+    #: whether its intent was recorded just now by the very one who performs it: whatever else is pending may have
+    #: been performed already, and is looked for
+    first: bool = False
 
 
 class Plan(NamedTuple):

@@ -11,13 +11,14 @@ from typing import NamedTuple
 from ledger.errors import AppendRefused
 from reconciler.adapters.hands import Performer, Tools
 from reconciler.adapters.inspector import Inspector
+from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.projector import Projector
 from reconciler.adapters.sources import WatchedSources, project_source
-from reconciler.adapters.watches import Key, Subscription
+from reconciler.adapters.watches import Kept, Key, Subscription
 from reconciler.api import names
 from reconciler.compute.fields import text
 from reconciler.compute.inventory import KIND as INVENTORY
-from reconciler.compute.inventory import StageOf
+from reconciler.compute.inventory import shard_of
 from reconciler.compute.observed import project_stageset
 from reconciler.loop.controller import Controller
 from reconciler.loop.driver import Parts
@@ -25,7 +26,7 @@ from reconciler.loop.member import Shared
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.hands import Hands
-from reconciler.ports.members import Teller
+from reconciler.ports.members import Observed, Teller
 from reconciler.settings import Settings
 
 _STAGESET = (names.API_VERSION, "StageSet")
@@ -41,6 +42,8 @@ class Given(NamedTuple):
     epoch: int
     #: called when another writer took over the ledger
     dispossessed: Callable[[AppendRefused], None]
+    #: asked before each effect: false once another controller may have taken over
+    may_act: Callable[[], bool] = lambda: True
     #: the hands, where they are not the shipped ones
     hands: Hands | None = None
 
@@ -50,6 +53,8 @@ class Installation:
 
     def __init__(self, given: Given) -> None:
         settings, tools = given.settings, given.tools
+        self._given = given
+        self._halted = False
         self._clusters = tools.clusters
         self._namespaces = settings.watch_namespaces or ("",)
         self._subscriptions: list[Subscription] = []
@@ -61,8 +66,12 @@ class Installation:
             namespaces=self._namespaces,
             cross_namespace=not settings.no_cross_namespace_refs,
         )
+        self.inventories = Inventories(on_change=self._inventories_changed, on_synced=self._inventories_known)
         self.projector = Projector(
-            self._clusters.own.cluster, clock=tools.clock, shard_cap=settings.inventory_shard_cap
+            self._clusters.own.cluster,
+            clock=tools.clock,
+            shard_cap=settings.inventory_shard_cap,
+            inventories=self.inventories,
         )
         self.inspector = Inspector(self._clusters)
         parts = Parts(
@@ -71,6 +80,7 @@ class Installation:
             clock=tools.clock,
             epoch=given.epoch,
             dispossessed=given.dispossessed,
+            may_act=self._may_act,
         )
         shared = Shared(
             parts=parts,
@@ -79,6 +89,8 @@ class Installation:
             outlet=self.projector,
             teller=given.teller,
             inspect=self.inspector,
+            recover=lambda member: member.recovered(None),
+            beside=lambda member, state: None,
         )
         self.controller = Controller(shared=shared, memory=given.memory, gone=self.projector.forget)
 
@@ -86,48 +98,58 @@ class Installation:
         """Begin to watch. Returns at once."""
         watches = self._clusters.own.watches
         for namespace in self._namespaces:
-            self._subscriptions += [
-                watches.subscribe(Scope(*_STAGESET, namespace), on_change=self._stageset_changed),
-                watches.subscribe(
-                    Scope(names.API_VERSION, INVENTORY, namespace, metadata_only=True),
-                    on_change=self._inventory_changed,
-                ),
-            ]
+            scope = Scope(*_STAGESET, namespace)
+            self._subscriptions.append(watches.subscribe(scope, on_change=self._stageset_changed))
+        self.inventories.start(watches, namespaces=self._namespaces)
 
     @property
     def ready(self) -> bool:
         """Whether all StageSets have been seen once."""
-        return bool(self._subscriptions) and all(subscription.synced for subscription in self._subscriptions)
+        seen = all(subscription.synced for subscription in self._subscriptions)
+        return bool(self._subscriptions) and seen and self.inventories.synced
 
-    async def close(self) -> None:
-        """Stop looking, end what is under way, let projections finish. The ledger has the rest."""
+    def halt(self) -> None:
+        """From now on no effect starts; what is under way may end and be recorded."""
+        self._halted = True
+
+    def _may_act(self) -> bool:
+        return not self._halted and self._given.may_act()
+
+    async def close(self, *, grace_s: float = 0) -> None:
+        """Stop looking, end what is under way, let projections finish. The ledger has the rest.
+
+        Effects that must not be broken off, such as a request that was sent, get `grace_s` seconds to end.
+        """
+        self.halt()
         for subscription in self._subscriptions:
             subscription.close()
+        self.inventories.close()
         self.sources.close()
         await self.inspector.close()
-        await self.controller.close()
+        await self.controller.close(grace_s=grace_s)
         await self._performer.close()
         await self.projector.close()
         await self._clusters.close()
 
-    def _stageset_changed(self, key: Key, kept: Object | None) -> None:
+    def _stageset_changed(self, key: Key, kept: Observed | None) -> None:
         self.controller.stageset(key.namespace, key.name, kept=kept)
 
     def _sources_changed(self, namespace: str) -> None:
         self.controller.sources_changed(namespace)
 
-    def _inventory_changed(self, key: Key, kept: Object | None) -> None:
-        """An inventory is gone: is it still wanted? Its stage is not known any more, so all stages are looked at."""
-        if kept is not None:
-            return
-        for (namespace, own), member in self.controller.members.items():
-            if namespace == key.namespace and key.name.startswith(own[:200]):
-                for stage in member.state.stages:
-                    of = StageOf(namespace=namespace, name=own, uid=member.target.uid, stage=stage)
-                    self.projector.inventory_changed(of, member)
+    def _inventories_changed(self, namespace: str, name: str) -> None:
+        """Is what is there now what should be?"""
+        member = self.controller.members.get((namespace, name))
+        if member is not None and member.cleared:
+            self.projector.inventories_changed(member)
+
+    def _inventories_known(self) -> None:
+        for member in self.controller.members.values():
+            if member.cleared:
+                self.projector.inventories_changed(member)
 
 
-def project(scope: Scope, found: Object) -> Object:
+def project(scope: Scope, found: Object) -> Kept:
     """What shared watches keep of an object: of StageSets and sources the few fields that are read."""
     kind = scope.kind
     if (scope.api_version, kind) == _STAGESET:
@@ -135,8 +157,7 @@ def project(scope: Scope, found: Object) -> Object:
     if scope.api_version.partition("/")[0] == names.SOURCE_GROUP or _is_artifact(found):
         return project_source(found)
     if (scope.api_version, kind) == (names.API_VERSION, INVENTORY):
-        # Only that it is there: what it should say is in the ledger.
-        return {"metadata": {key: text(found, "metadata", key) for key in ("namespace", "name")}}
+        return shard_of(found)
     metadata = {key: value for key, value in (found.get("metadata") or {}).items() if key != "managedFields"}
     return {**found, "metadata": metadata}
 

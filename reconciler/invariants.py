@@ -16,6 +16,9 @@ _AT_WORK = {
     Phase.APPLYING: "apply",
     Phase.VERIFYING: "verify",
     Phase.PRUNING: "prune",
+    Phase.PRE_ACTING: "action",
+    Phase.POST_ACTING: "action",
+    Phase.FAILURE_ACTING: "action",
     Phase.LOOKING_FETCH: "fetch",
     Phase.LOOKING_BUILD: "build",
 }
@@ -30,6 +33,10 @@ def check(state: State) -> None:
     if state.run is not None:
         assert 0 <= state.run.done <= len(state.run.plans), "more stages done than planned"
         _check_order(state)
+    if state.pending is not None and state.pending.operation == "action":
+        assert state.pending.key not in state.done, "I3: an action is pending that is done"
+    for key, act in state.acts.items():
+        assert key not in state.done, f"I3: action {act.name} is open and done"
     if state.phase == Phase.FAILED:
         assert state.failure is not None, "a failed run without a failure"
     owners: dict[str, str] = {}
@@ -64,6 +71,16 @@ def check_move(before: State, entry: Entry, after: State) -> None:
             now, then = after.stages[plan.name], before.stages[plan.name]
             assert now.digest == then.digest, f"I5: later stage {plan.name} was touched"
     _check_ownership(before, entry, after)
+    _check_actions(before, entry, after)
+
+
+def _check_actions(before: State, entry: Entry, after: State) -> None:
+    """I3 and I4: what is done stays done, and nothing is intended that is done or in doubt."""
+    assert before.done.keys() <= after.done.keys(), "I3: an action was forgotten"
+    if type(entry.event).__name__ == "ActionIntended":
+        assert entry.idem not in before.done, "I3: an action is performed again"
+        act = before.acts.get(entry.idem)
+        assert act is None or not act.doubt, "I4: an action in doubt is repeated"
 
 
 def _check_ownership(before: State, entry: Entry, after: State) -> None:

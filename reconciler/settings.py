@@ -19,7 +19,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     no_cross_namespace_refs: bool = False
     #: `host` or `host:port` entries that may be fetched from although their address is refused by default
     allowed_artifact_hosts: tuple[str, ...] = ()
+    #: globs over the hosts that http actions may call; empty: all. An exact `host` or `host:port` is also opened where
+    #: its address is refused by default
+    allowed_action_hosts: tuple[str, ...] = ()
     inventory_shard_cap: int = 5_000
+    #: only the process that holds the Lease works; off for one that runs alone
+    leader_elect: bool = False
+    #: namespace of the Lease; empty: the Pod's own
+    leader_election_namespace: str = ""
+    leader_election_lease_duration_ms: int = 15_000
+    leader_election_renew_deadline_ms: int = 10_000
+    leader_election_retry_period_ms: int = 2_000
     metrics_bind_address: str = ":8080"
     health_probe_bind_address: str = ":8081"
     log_level: str = "info"

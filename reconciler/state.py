@@ -5,11 +5,11 @@ Values only. Every field is derived from recorded events; losing a state loses n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import msgspec
 
-from ledger.events import BY_TAG, Event, Pin, Trigger
+from ledger.events import BY_TAG, Event, Hook, Item, Pin, Trigger
 from reconciler.transitions import RESTING, Phase
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str = ""
     #: no longer rendered and not deleted: nobody expects it to be as it was applied
     dropped: bool = False
+    #: key of the action that made it; the stage's own manifests do not render it
+    action: str = ""
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,6 +60,32 @@ class StageState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owned: dict[str, Owned] = {}
 
 
+class ActionPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run wants of an action."""
+
+    name: str
+    hook: Hook
+    #: patch, http, wait, job, delete, apply
+    verb: str
+    scope: str = "Revision"
+    #: identity in its scope
+    key: str
+    retries: int = 0
+    #: bound over all attempts; 0: none
+    timeout_ms: int = 0
+    #: bound of one attempt where there is no other; 0: none
+    bound_ms: int = 0
+    #: artifact of a job or apply action
+    pin: Pin | None = None
+    #: doing it twice is the same as doing it once
+    repeatable: bool = False
+
+    @property
+    def operation(self) -> str:
+        """The operation in the words of messages."""
+        return {"pre": "pre-action", "post": "post-action"}.get(self.hook, "on-failure action")
+
+
 class StagePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run wants of a stage: the part of the spec that decisions read."""
 
@@ -68,6 +96,13 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service_account: str = ""
     prune: bool = True
     verify_timeout_ms: int
+    #: pre, post, onFailure, each in its order
+    actions: tuple[ActionPlan, ...] = ()
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """The stage's own pin, then those of its actions."""
+        return (self.pin, *(action.pin for action in self.actions if action.pin is not None))
 
 
 class Render(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +115,16 @@ class Render(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digests: dict[str, str]
     #: `Kind/name@resourceVersion` of what its variables were taken from
     variables: tuple[str, ...] = ()
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The action at work: which attempt it is, since when there are attempts, and when the next one may begin."""
+
+    key: str
+    number: int
+    begun_ms: int
+    #: 0: no pause
+    due_ms: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,6 +147,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     renders: dict[str, Render] = {}
     #: later stages that could not be rendered ahead of their turn
     unseen: tuple[str, ...] = ()
+    #: keys of actions that need not be looked at any more in this run
+    passed: tuple[str, ...] = ()
+    attempt: Attempt | None = None
+    #: witnesses of completed actions of the stage at work, as they were found
+    witnesses: tuple[Item, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +162,51 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stage: str
     event: AnyEvent
     since_ms: int
+    #: idempotency key of an action
+    key: str = ""
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An action that was begun in its scope and is not known to be done."""
+
+    stage: str
+    name: str
+    #: what it touches or made, the newest that is known of each, by id
+    objects: dict[str, Item] = {}
+    #: version of the record that makes its outcome unknown; 0: it is known
+    doubt: int = 0
+    #: what was looked at in vain
+    message: str = ""
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A Lifetime action that is done, once and for all unless its witness goes."""
+
+    stage: str
+    action: str
+    #: Executed, or Baselined
+    origin: str = "Executed"
+    #: RFC 3339, UTC
+    at: str = ""
+    #: where it was read; empty where it was seen here
+    source: str = ""
+    anchor: Item | None = None
+
+
+class Reopened(msgspec.Struct, frozen=True, kw_only=True):
+    """The Revision actions of one stage digest are to be performed once more."""
+
+    digest: str
+    token: str
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the world showed of a stage when this ledger knew less than it."""
+
+    #: version of the record that says so
+    ver: int
+    executed: tuple[str, ...] = ()
+    revision: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,6 +265,26 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     teardown_since_ms: int = 0
     #: revisions by source that the last fully successful run brought
     applied: dict[str, str] = {}
+    #: actions that were begun and are not known to be done, by key
+    acts: dict[str, Act] = {}
+    #: Revision actions that are done: version of the record that says so, by key. Kept for ever: once is once
+    done: dict[str, int] = {}
+    #: Lifetime actions that are done, by `stage/action`
+    completions: dict[str, Completion] = {}
+    #: version of the record that revoked a completion, by `stage/action`
+    revoked: dict[str, int] = {}
+    #: failures of a Lifetime action since its last success or the last request, by `stage/action`
+    strikes: dict[str, int] = {}
+    #: stages whose actions are performed once more, by name
+    reopened: dict[str, Reopened] = {}
+    #: last token of each kind of request that was taken up
+    handled: dict[str, str] = {}
+    #: a run is wanted whatever else is seen; empty: no
+    asked: Trigger | Literal[""] = ""
+    #: head that the world showed when this ledger was found to be behind, `version:hash`
+    adopted: str = ""
+    #: what it showed of each stage; read once by the next run
+    shown: dict[str, Shown] = {}
     #: snapshot and generation that were last ready
     ready_snapshot: str = ""
     ready_generation: int = 0
@@ -183,6 +298,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def deleting(self) -> bool:
         """Whether the run at work, or the last one, is a teardown."""
         return self.run is not None and self.run.trigger == "deletion"
+
+
+def run_of(state: State) -> Run:
+    """The run at work."""
+    assert state.run is not None, "no run is open"
+    return state.run
+
+
+def completion_key(stage: str, action: str) -> str:
+    """Identity of a Lifetime action: it outlives the stage's revisions, and the hook that it stands in."""
+    return f"{stage}/{action}"
 
 
 def plan_of(run: Run, stage: str) -> StagePlan | None:

@@ -4,6 +4,7 @@ Rules
   - A phase in *-ING waits for the answer to one intent; every other phase has a next decision or is at rest.
   - At most one intent is unanswered. An answer moves the phase by its outcome: ok, or anything else.
   - FAILING is reached from every operation and leads to FAILED alone: the first failure halts the run.
+  - An action leads back to where it began; what has passed is in the run, not in the phase.
   - A run that is at work is left early only by `run.superseded`.
   - An absent pair is a bug and raises.
 """
@@ -23,6 +24,8 @@ class Phase(StrEnum):
     STARTED = "started"
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    #: an action before the stage is performed
+    PRE_ACTING = "pre-acting"
     FETCHING = "fetching"
     FETCHED = "fetched"
     BUILDING = "building"
@@ -37,8 +40,13 @@ class Phase(StrEnum):
     LOOKING_BUILD = "looking-build"
     PRUNING = "pruning"
     PRUNED = "pruned"
+    #: an action after the stage is performed
+    POST_ACTING = "post-acting"
+    POSTED = "posted"
     FAILING = "failing"
     HALTED = "halted"
+    #: an action that follows a failure is performed; whatever comes of it, the run stays halted
+    FAILURE_ACTING = "failure-acting"
     FAILED = "failed"
     READY = "ready"
     #: torn down; the finalizer may go once this is recorded
@@ -60,7 +68,14 @@ _OPERATIONS = {
     "build": ((P.FETCHED,), P.BUILDING, P.BUILT),
     "apply": ((P.BUILT,), P.APPLYING, P.APPLIED),
     "verify": ((P.APPLIED,), P.VERIFYING, P.VERIFIED),
-    "prune": ((P.VERIFIED, P.CONNECTED), P.PRUNING, P.PRUNED),
+    "prune": ((P.VERIFIED, P.CONNECTED, P.POSTED), P.PRUNING, P.PRUNED),
+}
+
+_ACTIONS = {
+    # from                                 at work           when it is over
+    (P.CONNECTED,): (P.PRE_ACTING, P.CONNECTED),
+    (P.VERIFIED, P.PRUNED, P.POSTED): (P.POST_ACTING, P.POSTED),
+    (P.HALTED,): (P.FAILURE_ACTING, P.HALTED),
 }
 
 TABLE: dict[tuple[Phase, str], Phase] = {
@@ -84,6 +99,7 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (P.LOOKING_BUILD, "build.finished:failed"): P.VERIFIED,
     (P.VERIFIED, "stage.succeeded"): P.OPENED,
     (P.PRUNED, "stage.succeeded"): P.OPENED,
+    (P.POSTED, "stage.succeeded"): P.OPENED,
     (P.CONNECTED, "stage.removed"): P.OPENED,
     (P.PRUNED, "stage.removed"): P.OPENED,
     (P.STARTED, "stage.removed"): P.OPENED,
@@ -91,6 +107,16 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (P.HALTED, "run.failed"): P.FAILED,
     (P.FAILED, "run.retry.scheduled"): P.FAILED,
 }
+for _froms, (_acting, _over) in _ACTIONS.items():
+    TABLE |= {(phase, "action.intended"): _acting for phase in _froms}
+    TABLE[_acting, "action.finished"] = _over
+    # It has attempts left, or its outcome is not known: what follows is decided.
+    TABLE[_acting, "action.finished:open"] = _over
+    TABLE[_acting, "action.finished:failed"] = P.HALTED if _over == P.HALTED else P.FAILING
+    if _over != P.HALTED:
+        TABLE |= {(phase, "action.held"): P.FAILING for phase in _froms}
+        # Too many failures: it is not tried again.
+        TABLE |= {(phase, "stage.failed"): P.HALTED for phase in _froms}
 for _name, (_before, _at_work, _done) in _OPERATIONS.items():
     TABLE |= {(phase, f"{_name}.intended"): _at_work for phase in _before}
     TABLE[_at_work, f"{_name}.finished"] = _done

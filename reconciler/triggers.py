@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ledger import events as e
+from ledger.instant import to_text
 from reconciler import digests
+from reconciler.plan import ACTION, plan
 from reconciler.state import State
 from reconciler.transitions import Phase
 
@@ -52,17 +54,25 @@ def next_fact(state: State, seen: Seen, *, now_ms: int) -> e.Event | None:
         return None
     trigger = _trigger(state, seen, now_ms=now_ms)
     if trigger is None:
-        return None
+        return _timer(state, now_ms=now_ms)
     pins = seen.pins
     if pins is None and trigger in {"retry", "drift"} and state.run is not None:
         # The artifacts of the last run are kept: it is tried again whatever their sources say by now.
-        pins = tuple(plan.pin for plan in state.run.plans)
+        pins = tuple(pin for plan in state.run.plans for pin in plan.pins)
     if pins is None and seen.obstacle is None:
         # Not known yet: the sources have not been looked at.
         return None
     if pins is None or (seen.obstacle is not None and seen.obstacle.reason == "InvalidSpec"):
         return _blocked(state, seen)
     return _open(seen, trigger, pins)
+
+
+def _timer(state: State, *, now_ms: int) -> e.Event | None:
+    """The pause between two attempts of an action is over."""
+    wanted = plan(state)
+    if wanted.why != ACTION or now_ms < wanted.wake_ms:
+        return None
+    return e.TimerFired(timer=ACTION, due=to_text(wanted.wake_ms))
 
 
 def _deletion(state: State, seen: Seen, *, now_ms: int) -> e.Event | None:
@@ -76,6 +86,8 @@ def _deletion(state: State, seen: Seen, *, now_ms: int) -> e.Event | None:
 def _trigger(state: State, seen: Seen, *, now_ms: int) -> e.Trigger | None:
     if seen.requested_at and seen.requested_at != _requested(state):
         return "request"
+    if state.asked and state.waiting is None:
+        return state.asked
     generation, snapshot = _wanted(state)
     if seen.generation != generation:
         return "spec" if generation else "snapshot"

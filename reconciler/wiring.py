@@ -1,106 +1,170 @@
 """The controller process: settings in, a running installation out. The only place that makes the shipped parts.
 
-Order matters: the ledger is open and folded, and its epoch is ours, before the first watch begins.
+Order matters: the Lease is ours, then the ledger is open and folded, and its epoch is ours, before the first watch
+begins. The way out is the way back: the Lease is given up last, when nothing of us acts or writes any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random  # noqa: TID251 (chance of the adapters: it spreads their retries and is never recorded)
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from ledger.envelope import Actor
-from ledger.errors import AppendRefused, LedgerError
+from ledger.errors import AppendRefused, LedgerError, Locked
 from ledger.group_commit import GroupCommit
 from ledger.instant import to_text
 from ledger.sqlite_log import SqliteLog
 from reconciler import VERSION
 from reconciler.adapters.artifacts import Fetcher
-from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.clock import SystemClock, elapsed_s
 from reconciler.adapters.clusters import Clusters
+from reconciler.adapters.ending import DISPOSSESSED, Ending
 from reconciler.adapters.hands import Tools
 from reconciler.adapters.kubernetes import KubernetesCluster, from_kubeconfig, in_cluster
 from reconciler.adapters.kubernetes.identity import ServiceAccountToken
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
+from reconciler.adapters.lease import Ambient, Election, Terms
 from reconciler.adapters.metrics import CONTENT_TYPE, MeasuredJournal, Metrics, Sight
 from reconciler.adapters.probes import Health, serving
+from reconciler.adapters.requests import Caller
 from reconciler.adapters.telling import Tellers
 from reconciler.compute.urlguard import Guard
+from reconciler.errors import OperationError
 from reconciler.installation import Given, Installation, project
 from reconciler.loop.memory import Memory
+from reconciler.ports.cluster import Cluster
 from reconciler.ports.members import Teller
 from reconciler.settings import Settings
 
+log = logging.getLogger(__name__)
+
 ARTIFACT_FLAG = "--allowed-artifact-hosts"
+ACTION_FLAG = "--allowed-action-hosts"
 KEY_BYTES = 32
+#: Where a Pod finds the name of its namespace.
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+#: What effects that must not be broken off get to end in, in seconds.
+GRACE_S = 20.0
+#: How often a ledger that another process has open is tried again, in seconds.
+LOCKED_PAUSE_S = 1.0
+#: Every so many tries the log says again what is waited for.
+LOCKED_TRIES = 60
+
+
+class Standing:
+    """How far the process has come: what its probes and its gauge answer."""
+
+    def __init__(self) -> None:
+        #: what is not there yet; empty for a standby, which is ready to take over
+        self.missing = ""
+        self.installation: Installation | None = None
+        self.may_act: Callable[[], bool] = bool
+        self._writer: tuple[MeasuredJournal, GroupCommit] | None = None
+
+    def working(self, installation: Installation, journal: MeasuredJournal, commit: GroupCommit) -> None:
+        """The installation is there."""
+        self.installation, self._writer = installation, (journal, commit)
+
+    def leads(self) -> bool:
+        """Whether this process may act."""
+        return self.installation is not None and self.may_act()
+
+    def ready(self) -> str:
+        """Why not; empty when all StageSets were seen. A standby is ready: else no rolling update could go on."""
+        if self.installation is None:
+            return self.missing
+        return "" if self.installation.ready else "not all StageSets have been seen yet"
+
+    async def healthy(self) -> str:
+        """Why the ledger cannot be written; empty while it can. That this answers shows that the event loop turns."""
+        if self._writer is None:
+            return ""
+        journal, commit = self._writer
+        if not journal.problem:
+            try:
+                await commit.call(commit.log.head)
+            except LedgerError as error:
+                return str(error)
+        return journal.problem
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, teller: Teller, stop: asyncio.Event) -> AsyncIterator[Installation]:
-    """A started installation on the settings' cluster and ledger. `stop` is set when it may not go on."""
-    clock = SystemClock()
+async def running(settings: Settings, *, teller: Teller, ending: Ending) -> AsyncIterator[Installation]:
+    """A started installation on the settings' cluster and ledger.
+
+    Waits, for as long as it takes, until the Lease is ours and no other process has the ledger open. Raises `Ended`
+    when the process is asked to end before it has started.
+    """
+    clock, standing, metrics = SystemClock(), Standing(), Metrics()
+    metrics.leads(standing.leads)
     async with AsyncExitStack() as stack:
-        log = SqliteLog(settings.ledger, replica=socket.gethostname(), at=to_text(clock.now_ms()))
-        stack.callback(log.close)
-        memory = Memory()
-        await asyncio.to_thread(memory.load, log, checkpoints=log.checkpoints)
-        epoch = log.open_epoch(
-            actor=Actor(kind="controller", id=socket.gethostname(), how="process"),
-            at=to_text(clock.now_ms()),
-            reason="start",
-            software=f"stageset-controller {VERSION}",
-        )
-        commit = GroupCommit(log)
-        stack.push_async_callback(commit.close)
-        metrics = Metrics()
-        journal = MeasuredJournal(commit, registry=metrics.registry)
+        await stack.enter_async_context(_served(settings, standing, metrics))
         cluster = await connected(settings)
         stack.push_async_callback(cluster.close)
-        tool = await find_tool()
-        fetcher = Fetcher(Guard.of(settings.allowed_artifact_hosts, flag=ARTIFACT_FLAG))
-        stack.push_async_callback(fetcher.close)
-        clusters = Clusters(cluster, act_as=partial(_act_as, cluster, clock), jitter=_jitter, project=project)
-        builder = Builder(Kustomize(tool))
-        tools = Tools(
-            clusters=clusters,
-            fetcher=fetcher,
-            builder=builder,
-            tool=tool.identity,
-            journal=journal,
-            clock=clock,
-            key=installation_key(Path(settings.ledger + ".key")),
+        election = await _elected(settings, cluster, ending=ending, stack=stack)
+        standing.may_act = election.valid if election else _always
+        standing.missing = "the ledger is not open yet" if election else ""
+        ledger = await ending.before_end(_opened(settings.ledger, clock))
+        stack.callback(ledger.close)
+        standing.missing = "the ledger is being read"
+        memory = Memory()
+        await asyncio.to_thread(memory.load, ledger, checkpoints=ledger.checkpoints)
+        ending.check()
+        epoch = ledger.open_epoch(
+            actor=Actor(kind="controller", id=election.identity if election else socket.gethostname(), how="process"),
+            at=to_text(clock.now_ms()),
+            reason=f"lease taken from {election.taken_from}" if election and election.taken_from else "start",
+            software=f"stageset-controller {VERSION}",
         )
-
-        def dispossessed(_: AppendRefused) -> None:
-            stop.set()
-
-        installation = Installation(
-            Given(
-                tools=tools,
-                settings=settings,
-                memory=memory,
-                teller=Tellers(teller, metrics),
-                epoch=epoch,
-                dispossessed=dispossessed,
-            )
+        commit = GroupCommit(ledger)
+        stack.push_async_callback(commit.close)
+        journal = MeasuredJournal(commit, registry=metrics.registry)
+        tools = await _tools(settings, cluster, journal=journal, stack=stack)
+        given = Given(
+            tools=tools,
+            settings=settings,
+            memory=memory,
+            teller=Tellers(teller, metrics),
+            epoch=epoch,
+            dispossessed=partial(_dispossessed, ending),
+            may_act=standing.may_act,
         )
-        stack.push_async_callback(installation.close)
-        metrics.look_at(_sight(installation, clusters, builder))
-        health = Health(
-            healthy=partial(_healthy, journal, commit),
-            ready=lambda: "" if installation.ready else "not all StageSets have been seen yet",
-            metrics=metrics.render,
-            metrics_type=CONTENT_TYPE,
-        )
-        addresses = {"probes": settings.health_probe_bind_address, "metrics": settings.metrics_bind_address}
-        await stack.enter_async_context(serving(health, **addresses))
+        installation = Installation(given)
+        stack.push_async_callback(installation.close, grace_s=GRACE_S)
+        ending.halting(installation.halt)
+        ending.check()
+        metrics.look_at(_sight(installation, tools))
+        standing.working(installation, journal, commit)
         installation.start()
         yield installation
+
+
+def terms_of(settings: Settings) -> Terms:
+    """The durations of the election. Raises `BadTerms`."""
+    return Terms(
+        duration_s=settings.leader_election_lease_duration_ms / 1000,
+        deadline_s=settings.leader_election_renew_deadline_ms / 1000,
+        retry_s=settings.leader_election_retry_period_ms / 1000,
+    ).checked()
+
+
+def election_namespace(settings: Settings, *, pod: Path = NAMESPACE_FILE) -> str:
+    """Where the Lease is: as set, else the namespace of the Pod. Raises `OperationError` where neither is there."""
+    found = settings.leader_election_namespace or (pod.read_text().strip() if pod.is_file() else "")
+    if found:
+        return found
+    raise OperationError(
+        "--leader-elect outside a Pod needs a namespace for its Lease: name one with --leader-election-namespace.",
+        reason="InvalidSettings",
+        retryable=False,
+    )
 
 
 async def connected(settings: Settings) -> KubernetesCluster:
@@ -130,25 +194,85 @@ def installation_key(path: Path) -> bytes:
     return key
 
 
-def _sight(installation: Installation, clusters: Clusters, builder: Builder) -> Sight:
+async def _elected(settings: Settings, cluster: Cluster, *, ending: Ending, stack: AsyncExitStack) -> Election | None:
+    """Wait until the Lease is ours, and keep it until the stack ends; None where no election is wanted."""
+    if not settings.leader_elect:
+        return None
+    election = Election(
+        cluster,
+        namespace=election_namespace(settings),
+        # Another one after every start: a process must not take for its own what its predecessor held.
+        identity=f"{socket.gethostname()}_{os.urandom(8).hex()}",  # noqa: TID251 (an identity is born here)
+        terms=terms_of(settings),
+        ambient=Ambient(now_ms=SystemClock().now_ms, elapsed_s=elapsed_s, chance=_jitter),
+    )
+    stack.push_async_callback(election.resign)
+    await ending.before_end(election.acquire())
+    election.hold(partial(ending.ask, DISPOSSESSED))
+    return election
+
+
+async def _opened(path: str, clock: SystemClock) -> SqliteLog:
+    """The ledger, open for writing; waits for another process that has it open. Raises what `SqliteLog` raises."""
+    tries = 0
+    while True:
+        try:
+            return SqliteLog(path, replica=socket.gethostname(), at=to_text(clock.now_ms()))
+        except Locked as held:
+            if tries % LOCKED_TRIES == 0:
+                by = f" ({held.holder})" if held.holder else ""
+                log.info("waits for the ledger %s: another process%s has it open for writing", path, by)
+            tries += 1
+        await asyncio.sleep(LOCKED_PAUSE_S)
+
+
+async def _tools(
+    settings: Settings, cluster: KubernetesCluster, *, journal: MeasuredJournal, stack: AsyncExitStack
+) -> Tools:
+    """What the operations share. Closed with the stack."""
+    clock, tool = SystemClock(), await find_tool()
+    fetcher = Fetcher(Guard.of(settings.allowed_artifact_hosts, flag=ARTIFACT_FLAG))
+    stack.push_async_callback(fetcher.close)
+    caller = Caller(Guard.of(settings.allowed_action_hosts, flag=ACTION_FLAG, narrow=True))
+    stack.push_async_callback(caller.close)
+    return Tools(
+        clusters=Clusters(cluster, act_as=partial(_act_as, cluster, clock), jitter=_jitter, project=project),
+        fetcher=fetcher,
+        caller=caller,
+        builder=Builder(Kustomize(tool)),
+        tool=tool.identity,
+        journal=journal,
+        clock=clock,
+        key=installation_key(Path(settings.ledger + ".key")),
+    )
+
+
+@asynccontextmanager
+async def _served(settings: Settings, standing: Standing, metrics: Metrics) -> AsyncIterator[None]:
+    """Probes and metrics, from the first moment on."""
+    health = Health(healthy=standing.healthy, ready=standing.ready, metrics=metrics.render, metrics_type=CONTENT_TYPE)
+    addresses = {"probes": settings.health_probe_bind_address, "metrics": settings.metrics_bind_address}
+    async with serving(health, **addresses):
+        yield
+
+
+def _dispossessed(ending: Ending, refusal: AppendRefused) -> None:
+    ending.ask(DISPOSSESSED, f"the ledger refused an append: {refusal}")
+
+
+def _always() -> bool:
+    return True
+
+
+def _sight(installation: Installation, tools: Tools) -> Sight:
     """What a scrape of the metrics looks at."""
     controller = installation.controller
     return Sight(
         members=controller.members.values,
         busy=lambda: sum(1 for _ in controller.busy()),
-        watches=clusters.watches,
-        builds=lambda: builder.builds,
+        watches=tools.clusters.watches,
+        builds=lambda: tools.builder.builds,
     )
-
-
-async def _healthy(journal: MeasuredJournal, commit: GroupCommit) -> str:
-    """Why the ledger cannot be written; empty while it can. That this answers shows that the event loop turns."""
-    if not journal.problem:
-        try:
-            await commit.call(commit.log.head)
-        except LedgerError as error:
-            return str(error)
-    return journal.problem
 
 
 def _act_as(cluster: KubernetesCluster, clock: SystemClock, namespace: str, name: str) -> KubernetesCluster:

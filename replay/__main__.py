@@ -14,7 +14,7 @@ from ledger.cli.lazy import EXIT_CODES, Root
 
 root = Root(
     "stagesetctl",
-    help="Look into, prove and replay what the StageSet controller recorded.",
+    help="Look into, prove and replay what the StageSet controller recorded, and answer it.",
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     lazy={
@@ -22,6 +22,16 @@ root = Root(
         "ledger": (
             "ledger.cli.browse:group",
             "Look into a ledger, beside a running controller and without disturbing it.",
+        ),
+        "resolve": ("reconciler.cli.resolve:resolve", "Answer for an action that may or may not have run."),
+        "reconcile": (
+            "reconciler.cli.reconcile:reconcile",
+            "Ask for a run now, or for the actions of a stage once more.",
+        ),
+        "baseline": ("reconciler.cli.baseline:baseline", "Declare a Lifetime action as done."),
+        "reset-ledger": (
+            "reconciler.cli.reset_ledger:reset_ledger",
+            "Make a completed Lifetime action count as not done.",
         ),
         "sandbox": (
             "reconciler.cli.sandbox:sandbox",

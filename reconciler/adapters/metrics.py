@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -65,6 +65,11 @@ class Metrics(Collector):
     def look_at(self, sight: Sight) -> None:
         """What scrapes look at from now on."""
         self._sight = sight
+
+    def leads(self, leads: Callable[[], bool]) -> None:
+        """What tells whether this process may act; there from the start, so that a standby shows 0."""
+        gauge = Gauge("stageset_leader", "Whether this process may act; a standby may not.", registry=self.registry)
+        gauge.set_function(lambda: float(leads()))
 
     def render(self) -> bytes:
         """All metrics in the text format. Takes long with thousands of StageSets: call it in a thread."""

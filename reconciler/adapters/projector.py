@@ -1,7 +1,8 @@
 """Projections into the cluster: status, inventories, the finalizer, Kubernetes Events. None of them is ever read back.
 
-One request at a time for each StageSet, always from its newest state: what changed meanwhile is one more round, not a
-queue. A write that fails is tried again; the ledger does not wait for it.
+One request at a time for each StageSet, always from its newest state. A write that fails is tried again; the ledger
+does not wait for it. Invariant: at rest next to nothing is kept, and what the cluster shows as it should be costs no
+request.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from typing import Any, NamedTuple
 
 from ledger.instant import to_text
 from reconciler import errors
+from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.operations.inventory import InventoryResult, InventoryWriter
+from reconciler.adapters.projector_turns import Turns
 from reconciler.api import names, reasons
 from reconciler.compute.fields import text
-from reconciler.compute.inventory import KIND as INVENTORY
 from reconciler.compute.inventory import StageOf, ref_of_entry, shard_objects
 from reconciler.compute.observed import status_mark
 from reconciler.compute.status import ready_of, status_of
 from reconciler.ports.clock import Clock
-from reconciler.ports.cluster import Cluster, Object, Ref, Scope
+from reconciler.ports.cluster import Cluster, Object, Ref
 from reconciler.ports.members import Member
 from reconciler.state import StageState
 from reconciler.transitions import Phase
@@ -59,77 +61,60 @@ class Projector:
         *,
         clock: Clock,
         shard_cap: int,
+        inventories: Inventories,
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
-        self._cluster, self._clock, self._sleep = cluster, clock, sleep
+        self._cluster, self._clock = cluster, clock
         self._shard_cap = shard_cap
-        self._inventories = InventoryWriter(cluster)
-        self._slots = asyncio.Semaphore(CONCURRENT_MAX)
-        self._tasks: dict[Member, asyncio.Task[None]] = {}
-        self._again: set[Member] = set()
-        self._closing = False
+        self._inventories = inventories
+        self._writer = InventoryWriter(cluster, shown=inventories)
+        self._turns = Turns(self._project, at_once=CONCURRENT_MAX, sleep=sleep)
+        #: until the watch shows it
         self._written: dict[Member, _Written] = {}
         #: status and reason that were last told by an Event, or were there before us
         self._shown: dict[Member, tuple[str, str]] = {}
-        #: marks of the stages whose inventories were last written; 0: there may be one, nobody knows what it says
-        self._stages: dict[Member, dict[str, int]] = {}
-        #: finalizers that were last wanted, and the version of the object that was to have them
+        #: while a run is at work: the stages whose inventories are right
+        self._stages: dict[Member, dict[str, StageState]] = {}
+        #: finalizers that were last wanted, and the version of the object that was to have them, until it has them
         self._finalizers: dict[Member, tuple[str, tuple[str, ...]]] = {}
 
     def changed(self, member: Member) -> None:
         """Something of the member may differ from what the cluster shows."""
-        if member in self._tasks:
-            self._again.add(member)
-            return
-        self._tasks[member] = asyncio.ensure_future(self._project(member))
+        self._turns.ask(member)
 
-    def inventory_changed(self, of: StageOf, member: Member) -> None:
-        """Somebody changed or deleted an inventory."""
-        self._inventories.forget(of)
-        if member in self._stages:
-            self._stages[member][of.stage] = 0
-        self.changed(member)
+    def inventories_changed(self, member: Member) -> None:
+        """Somebody changed or deleted an inventory, or it is known now what there is."""
+        self._stages.pop(member, None)
+        self._turns.ask(member)
 
     def forget(self, member: Member) -> None:
         """The StageSet is gone."""
         for kept in (self._written, self._shown, self._stages, self._finalizers):
             kept.pop(member, None)
-        self._again.discard(member)
-        task = self._tasks.pop(member, None)
-        if task is not None:
-            task.cancel()
+        self._turns.forget(member)
 
     async def close(self) -> None:
         """Let what is under way finish; what fails now is written after the next start."""
-        self._closing = True
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._turns.close()
 
-    async def _project(self, member: Member) -> None:
+    async def _project(self, member: Member) -> float:
         try:
-            while True:
-                self._again.discard(member)
-                try:
-                    async with self._slots:
-                        await self._once(member)
-                except errors.NotFound:
-                    # The StageSet is gone: its watch says so in a moment.
-                    return
-                except errors.ClusterError as error:
-                    log.warning("projection of %s/%s: %s", *member.target[:2], error.message)
-                    if self._closing:
-                        return
-                    await self._sleep(max(PAUSE_S, error.retry_after_s))
-                    continue
-                if member not in self._again:
-                    return
-        finally:
-            self._tasks.pop(member, None)
+            await self._once(member)
+        except errors.NotFound:
+            # The StageSet is gone: its watch says so in a moment.
+            return 0.0
+        except errors.ClusterError as error:
+            log.warning("projection of %s/%s: %s", *member.target[:2], error.message)
+            return max(PAUSE_S, error.retry_after_s)
+        return 0.0
 
     async def _once(self, member: Member) -> None:
         if names.FINALIZER not in member.observed.finalizers:
             if not member.observed.deleting:
                 await self._finalizer(member, (*member.observed.finalizers, names.FINALIZER))
             return
+        if member.state.phase != Phase.RELEASED:
+            self._finalizers.pop(member, None)
         # Before the status is written: from then on the watch shows our own word.
         self._shown.setdefault(member, member.observed.ready)
         await self._status(member)
@@ -154,6 +139,7 @@ class Projector:
         status = status_of(member.state, generation=member.observed.generation, head=member.head)
         wanted, live, before = status_mark(status), member.observed.status, self._written.get(member)
         if live == wanted:
+            self._written.pop(member, None)
             return
         if before is not None and before.wanted == wanted and (live == before.became or before.is_newer(member)):
             return
@@ -164,31 +150,27 @@ class Projector:
         self._written[member] = _Written(wanted, status_mark(after.get("status")), version)
 
     async def _inventory(self, member: Member) -> None:
-        stages, shown = member.state.stages, self._stages.get(member)
-        if shown is None:
-            # Whoever ran before us may have been killed before it took away the inventory of a stage that left.
-            shown = self._stages[member] = dict.fromkeys(await self._inventoried(member), 0)
-        for name, stage in stages.items():
-            mark = _mark(stage)
-            if shown.get(name) != mark:
+        if not self._inventories.synced:
+            # It is not known what there is; once it is, all are looked at.
+            return
+        state = member.state
+        right = self._stages.setdefault(member, {})
+        for name, stage in state.stages.items():
+            if right.get(name) is not stage:
                 # Noted before it is done, so that somebody who deletes it meanwhile is not missed.
-                shown[name] = mark
+                right[name] = stage
                 try:
                     await self._write_inventory(stage, self._stage_of(member, name))
                 except errors.ClusterError:
-                    # It may be there all the same: should the stage leave, it has to be deleted.
-                    shown[name] = 0
+                    right.pop(name, None)
                     raise
-        for name in sorted(shown.keys() - stages.keys()):
-            _must(await self._inventories.delete(self._stage_of(member, name)))
-            shown.pop(name, None)
-
-    async def _inventoried(self, member: Member) -> list[str]:
-        """The stages that have an inventory in the cluster."""
-        target, selector = member.target, names.inventory_selector(name=member.target.name)
-        scope = Scope(names.API_VERSION, INVENTORY, target.namespace, label_selector=selector, metadata_only=True)
-        listed = await self._cluster.list(scope)
-        return sorted({text(found, "metadata", "labels", names.LABEL_STAGE) for found in listed.items})
+        # Also of those that whoever ran before us was killed before taking away.
+        shown = self._inventories.of(*member.target[:2])
+        for name in sorted(set(shown.values()) - state.stages.keys()):
+            right.pop(name, None)
+            _must(await self._writer.delete(self._stage_of(member, name)))
+        if state.resting:
+            self._stages.pop(member, None)
 
     async def _write_inventory(self, stage: StageState, of: StageOf) -> None:
         refs = [
@@ -199,7 +181,7 @@ class Projector:
         if not refs and not stage.digest:
             return
         shards = shard_objects(refs, of=of, position=stage.position, entries_max=self._shard_cap)
-        _must(await self._inventories.write(shards, of=of))
+        _must(await self._writer.write(shards, of=of))
 
     async def _event(self, member: Member) -> None:
         """A Kubernetes Event for each transition of (Ready status, reason)."""
@@ -243,11 +225,6 @@ class Projector:
     def _stage_of(member: Member, stage: str) -> StageOf:
         target = member.target
         return StageOf(namespace=target.namespace, name=target.name, uid=target.uid, stage=stage)
-
-
-def _mark(stage: StageState) -> int:
-    """Short mark of what an inventory shows of a stage; marks are compared within this process only."""
-    return hash((stage.position, bool(stage.digest), *((one.id, one.v, bool(one.uid)) for one in stage.owned.values())))
 
 
 def _ref(member: Member) -> Ref:

@@ -74,7 +74,7 @@ class WatchedSources:
     def _direct(self, source: Source, *, stage: str) -> Object | Obstacle | Unknown:
         subscriptions = self._watching(source.api_version, source.kind)
         for subscription in subscriptions:
-            found = subscription.get(Key(source.namespace, source.name))
+            found: Object | None = subscription.get(Key(source.namespace, source.name))
             if found is not None:
                 return found
         return _absent(subscriptions, source, stage=stage)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.api import names, schema
 from reconciler.api.schema import Node
-from reconciler.api.types import StageInventory, StageSet
+from reconciler.api.types import StageInventory, StageLedger, StageSet
 
 VERSION: Final = "v1"
 #: Tools of the field recognise a CRD of this family by it.
@@ -25,6 +25,8 @@ class Column(NamedTuple):
     name: str
     type: str
     json_path: str
+    #: 0: always shown; 1: with `-o wide`
+    priority: int = 0
 
 
 class Crd(NamedTuple):
@@ -35,6 +37,7 @@ class Crd(NamedTuple):
     columns: tuple[Column, ...]
     #: Whether the status is written apart from the rest.
     has_status: bool
+    short_names: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -65,6 +68,13 @@ CRDS: Final = (
         (Column("Stage", "string", r".metadata.labels.stages\.metio\.wtf/stage"), _AGE),
         has_status=False,
     ),
+    Crd(
+        StageLedger,
+        "stageledgers",
+        (Column("Completed", "string", ".status.completedActions[*].action", priority=1), _AGE),
+        has_status=True,
+        short_names=("sledger",),
+    ),
 )
 
 
@@ -75,24 +85,30 @@ def document(crd: Crd) -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "additionalPrinterColumns": [
-            {"name": column.name, "type": column.type, "jsonPath": column.json_path} for column in crd.columns
-        ],
+        "additionalPrinterColumns": [_column(column) for column in crd.columns],
         "schema": {"openAPIV3Schema": _root(schema.of(crd.struct))},
     }
     if crd.has_status:
         version["subresources"] = {"status": {}}
+    called: dict[str, Any] = {"kind": kind, "listKind": f"{kind}List", "plural": crd.plural, "singular": kind.lower()}
+    if crd.short_names:
+        called["shortNames"] = list(crd.short_names)
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{crd.plural}.{names.GROUP}", "annotations": dict(ANNOTATIONS)},
         "spec": {
             "group": names.GROUP,
-            "names": {"kind": kind, "listKind": f"{kind}List", "plural": crd.plural, "singular": kind.lower()},
+            "names": called,
             "scope": "Namespaced",
             "versions": [version],
         },
     }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name, "type": column.type, "jsonPath": column.json_path}
+    return {**found, "priority": column.priority} if column.priority else found
 
 
 def text(crd: Crd) -> str:

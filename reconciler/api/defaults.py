@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from ledger.events import Hook
 from reconciler.api import duration, names
-from reconciler.api.types import ConflictAction, OnTimeout, SourceRef, Stage, StageSetSpec
+from reconciler.api.types import Action, ConflictAction, OnTimeout, SourceRef, Stage, StageSetSpec
 
 INTERVAL_MS: Final = 600_000
 VERIFY_TIMEOUT_MS: Final = 900_000
+#: Bounds of one attempt of an action without a timeout: a Job, an awaited expression, an awaited apply, a request.
+JOB_MS: Final = 600_000
+WAIT_EXPR_MS: Final = 300_000
+APPLY_WAIT_MS: Final = 300_000
+HTTP_MS: Final = 30_000
+VERBS: Final = ("patch", "http", "wait", "job", "delete", "apply")
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 #: Kinds of Flux that carry their artifact themselves.
 DIRECT_KINDS: Final = frozenset({"GitRepository", "OCIRepository", "Bucket"})
@@ -91,3 +98,54 @@ def source(ref: SourceRef, *, namespace: str) -> Source:
 
 def _positive(text: str) -> int:
     return max(duration.parse(text), 0) if text else 0
+
+
+def actions(stage: Stage) -> list[tuple[Hook, Action]]:
+    """All actions of a stage: pre, post, onFailure, each in its order."""
+    if stage.actions is None:
+        return []
+    hooks: tuple[tuple[Hook, tuple[Action, ...]], ...] = (
+        ("pre", stage.actions.pre),
+        ("post", stage.actions.post),
+        ("onFailure", stage.actions.on_failure),
+    )
+    return [(hook, action) for hook, found in hooks for action in found]
+
+
+def verb(action: Action) -> str:
+    """The one verb of an action."""
+    return next(name for name in VERBS if getattr(action, name) is not None)
+
+
+def action_source(action: Action) -> SourceRef | None:
+    """The artifact of a job or apply action."""
+    part = action.job or action.apply
+    return part.source_ref if part is not None else None
+
+
+def action_timeout_ms(action: Action) -> int:
+    """Bound over all attempts of an action; 0: none."""
+    wait = action.wait
+    if wait is not None and _positive(wait.duration):
+        # A wait is over when its time is, not when it has lasted too long.
+        return 0
+    return _positive(action.timeout)
+
+
+def action_bound_ms(action: Action) -> int:
+    """Bound of one attempt where no timeout is given; 0: none."""
+    if action.wait is not None:
+        return _positive(action.wait.duration) or _positive(action.wait.timeout) or WAIT_EXPR_MS
+    if action.job is not None:
+        return JOB_MS
+    if action.apply is not None:
+        return APPLY_WAIT_MS if action.apply.wait else 0
+    return HTTP_MS if action.http is not None else 0
+
+
+def repeatable(action: Action) -> bool:
+    """Whether performing an action twice is the same as performing it once, so that a doubt need not hold it."""
+    if action.http is not None:
+        return action.http.method in {"GET", "HEAD"} or bool(getattr(action.http, "idempotent", False))
+    patch = action.patch
+    return action.wait is not None or action.apply is not None or (patch is not None and patch.type != "json6902")

@@ -7,6 +7,7 @@ the same one.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -41,6 +42,10 @@ KEEP_EXISTING: Final = "stages.metio.wtf/keep-existing"
 
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 RECONCILE_STAGE: Final = "stages.metio.wtf/reconcile-stage"
+#: An operator's answer on an action that may or may not have run; a JSON object.
+RESOLVE: Final = "stages.metio.wtf/resolve"
+#: `<stage>/<action>@<token>`: a completed Lifetime action is to count as not done.
+RESET_LEDGER: Final = "stages.metio.wtf/reset-ledger"
 PROMOTE: Final = "stages.metio.wtf/promote"
 APPROVED_VERSION: Final = "stages.metio.wtf/approved-version"
 ROLLBACK_TO: Final = "stages.metio.wtf/rollback-to"
@@ -49,11 +54,22 @@ BUDGET_OVERRIDE: Final = "stages.metio.wtf/budget-override"
 RESET_SCOPE: Final = "stages.metio.wtf/reset-scope"
 SKIP_IMAGE_VERIFICATION: Final = "stages.metio.wtf/skip-image-verification"
 #: Annotations of a StageSet whose change is acted on at once.
-WAKING_ANNOTATIONS: Final = (REQUESTED_AT, RECONCILE_STAGE, APPROVED_VERSION, ROLLBACK_TO, PROMOTE)
+WAKING_ANNOTATIONS: Final = (
+    REQUESTED_AT,
+    RECONCILE_STAGE,
+    RESOLVE,
+    RESET_LEDGER,
+    APPROVED_VERSION,
+    ROLLBACK_TO,
+    PROMOTE,
+)
 
 #: RFC 1123 subdomain: the limit of object names.
 NAME_CHARS_MAX: Final = 253
+#: Values of labels; the name of a stage is one.
+LABEL_CHARS_MAX: Final = 63
 _HASH_CHARS = 10
+_STAGE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class InventoryId(NamedTuple):
@@ -129,6 +145,11 @@ def parse_inventory_id(text: str) -> InventoryId | None:
     if len(tail) < 2 or not name or not tail[1]:
         return None
     return InventoryId(namespace, name, *tail)
+
+
+def is_stage_name(text: str) -> bool:
+    """Whether a stage can be called so: the pattern of the API, which gives names no limit, and the limit of labels."""
+    return len(text) <= LABEL_CHARS_MAX and _STAGE_NAME.fullmatch(text) is not None
 
 
 def parse_stage_token(value: str) -> StageToken | None:

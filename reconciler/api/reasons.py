@@ -19,6 +19,8 @@ RESOLVE_FAILED: Final = "ResolveFailed"
 RBAC_DENIED: Final = "RBACDenied"
 STAGE_FAILED: Final = "StageFailed"
 STAGE_PROGRESSING: Final = "StageProgressing"
+#: A Lifetime action failed too often and is not tried again by itself.
+ACTION_DIRTY: Final = "ActionDirty"
 DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
 STALLED: Final = "Stalled"
 
@@ -34,6 +36,7 @@ READY_REASONS: Final = frozenset(
         RBAC_DENIED,
         STAGE_FAILED,
         STAGE_PROGRESSING,
+        ACTION_DIRTY,
         DEPENDENCY_NOT_READY,
         STALLED,
     }

@@ -1,7 +1,7 @@
 """The reference page of the API, made from the types.
 
-Pure: text, nothing is written. Invariant: every field of every type that a StageSet or a StageInventory can hold is on
-the page, and whether the controller acts on it yet.
+Pure: text, nothing is written. Invariant: every field of every type that a StageSet, a StageInventory or a StageLedger
+can hold is on the page, and whether the controller acts on it yet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.api import schema
 from reconciler.api.schema import Field, Node
 from reconciler.api.support import NotYet, not_yet
-from reconciler.api.types import ObjectMeta, StageInventory, StageSet
+from reconciler.api.types import ObjectMeta, StageInventory, StageLedger, StageSet
 
 _INTRODUCTION: Final = """\
 <!-- Made from reconciler/api/types by `make docs`; change the types, not this file. -->
@@ -32,11 +32,11 @@ _Paths = dict[tuple[type, str], list[str]]
 
 def text() -> str:
     """The page, as Markdown."""
-    parts = [_INTRODUCTION]
-    for root in (StageSet, StageInventory):
+    parts, seen = [_INTRODUCTION], set[type]()
+    for root in (StageSet, StageInventory, StageLedger):
         node, paths = schema.of(root), _Paths()
         _collect(node, "", paths)
-        parts += _sections(node, paths, seen=set())
+        parts += _sections(node, paths, seen=seen)
     return "\n".join(parts)
 
 

@@ -40,7 +40,6 @@ NOT_YET: Final[tuple[NotYet, ...]] = (
     NotYet("spec.stages[].force"),
     NotYet("spec.stages[].conflictPolicy.default", ("Recreate", "KeepExisting")),
     NotYet("spec.stages[].conflictPolicy.rules"),
-    NotYet("spec.stages[].actions"),
     NotYet("spec.stages[].promotion"),
     NotYet("spec.stages[].errorBudget"),
     NotYet("spec.stages[].migrationAnchor"),

@@ -7,8 +7,9 @@ owned objects give the same shards, byte for byte, whatever their order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from reconciler.ports.cluster import Object, Ref
 KIND = "StageInventory"
 #: Entries of one shard: `--inventory-shard-cap`. An entry is about 100 bytes, an object may be 1.5 MiB.
 SHARD_ENTRIES_MAX = 5000
+_MARK_BYTES = 7
 
 
 class StageOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,25 +33,20 @@ class StageOf(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
 
 
+class Shard(NamedTuple):
+    """What is kept of a shard: whose it is, and a short mark of all that we say in it."""
+
+    stageset: str
+    stage: str
+    mark: int
+
+
 class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """What stored shards say."""
 
     refs: tuple[Ref, ...]
     #: Entries that could not be read, as they are stored; they are skipped and counted in a metric.
     skipped: tuple[str, ...] = ()
-
-
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests that make stored shards what they should be."""
-
-    create: tuple[Object, ...] = ()
-    replace: tuple[Object, ...] = ()
-    #: Names of shards that should not be there.
-    delete: tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        return len(self.create) + len(self.replace) + len(self.delete)
 
 
 def entry_id(ref: Ref) -> str:
@@ -91,9 +88,17 @@ def _shard(of: StageOf, position: int, *, entries: list[dict[str, str]], shard: 
     }
 
 
-def digest_of(shards: Sequence[Object]) -> str:
-    """A digest of the shards' content: equal digests need no request. Inventories hold names only, nothing secret."""
-    return hashlib.sha256(msgspec.json.encode(shards, order="sorted")).hexdigest()
+def shard_of(found: Object) -> Shard:
+    """A shard, desired or live, reduced: equal ones need no request. Labels and annotations of others do not count."""
+    labels = strings(found, "metadata", "labels")
+    said = (
+        [labels.get(key, "") for key in (names.LABEL_STAGE_SET, names.LABEL_STAGE, names.LABEL_SHARD)],
+        [_owner(reference) for reference in maps(found, "metadata", "ownerReferences")],
+        {"stagePosition": 0, "entries": [], **mapping(found, "spec")},
+    )
+    mark = hashlib.sha256(msgspec.json.encode(said, order="sorted")).digest()[:_MARK_BYTES]
+    stageset, stage, _ = said[0]
+    return Shard(sys.intern(stageset), sys.intern(stage), int.from_bytes(mark, "big"))
 
 
 def parse(stored: Iterable[Any]) -> Parsed:
@@ -111,39 +116,12 @@ def parse(stored: Iterable[Any]) -> Parsed:
     return Parsed(refs=tuple(found[key] for key in sorted(found)), skipped=tuple(skipped))
 
 
-def diff(desired: Sequence[Object], *, stored: Iterable[Object]) -> Changes:
-    """What to create, replace and delete. `stored` are all inventories of the stage: one that is not desired must go.
-
-    A replacement keeps labels and annotations that others set, and states the resource version it replaces.
-    """
-    live = {text(shard, "metadata", "name"): shard for shard in stored}
-    wanted = {text(shard, "metadata", "name"): shard for shard in desired}
-    return Changes(
-        create=tuple(shard for name, shard in wanted.items() if name not in live),
-        replace=tuple(
-            _replacement(shard, live[name])
-            for name, shard in wanted.items()
-            if name in live and not _same(shard, live[name])
-        ),
-        delete=tuple(sorted(live.keys() - wanted.keys())),
-    )
-
-
-def _same(desired: Object, live: Object) -> bool:
-    labels, found = strings(desired, "metadata", "labels"), strings(live, "metadata", "labels")
-    owners = [_owner(o) for o in maps(live, "metadata", "ownerReferences")]
-    return (
-        labels.items() <= found.items()
-        and [_owner(o) for o in maps(desired, "metadata", "ownerReferences")] == owners
-        and mapping(desired, "spec") == {"stagePosition": 0, "entries": [], **mapping(live, "spec")}
-    )
-
-
 def _owner(reference: Mapping[str, Any]) -> tuple[str, str, str]:
     return text(reference, "kind"), text(reference, "name"), text(reference, "uid")
 
 
-def _replacement(desired: Object, live: Object) -> Object:
+def replacement(desired: Object, live: Object) -> Object:
+    """The desired shard over a live one: labels and annotations of others stay, and its resource version is stated."""
     metadata = {**desired["metadata"], "resourceVersion": text(live, "metadata", "resourceVersion")}
     metadata["labels"] = strings(live, "metadata", "labels") | desired["metadata"]["labels"]
     if isinstance(dig(live, "metadata", "annotations"), Mapping):

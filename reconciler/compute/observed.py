@@ -5,7 +5,9 @@ Not state: everything here is read again after a restart.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,45 +23,46 @@ from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.members import Observed
 from reconciler.triggers import Obstacle
 
+_Words = TypeVar("_Words", bound=tuple[str, ...])
+#: Shared by the thousands that ask for nothing; nobody writes to it.
+_NONE: dict[str, str] = {}
 
-def project_stageset(_: Scope, found: Object) -> Object:
-    """What a shared watch keeps of a StageSet."""
-    annotations = strings(found, "metadata", "annotations")
-    metadata = {
-        key: dig(found, "metadata", key)
-        for key in ("namespace", "name", "uid", "generation", "resourceVersion", "deletionTimestamp", "finalizers")
-        if dig(found, "metadata", key) is not None
-    }
+
+def project_stageset(_: Scope, found: Object) -> Observed:
+    """What a shared watch keeps of a StageSet. Words that thousands have in common are kept once."""
     ready = condition(found, "Ready") or {}
-    metadata["annotations"] = {key: annotations[key] for key in names.WAKING_ANNOTATIONS if key in annotations}
-    return {
-        "metadata": metadata,
-        "spec": msgspec.json.encode(found.get("spec") or {}),
-        "status": status_mark(found.get("status")),
-        "ready": [str(ready.get("status", "")), str(ready.get("reason", ""))],
-    }
+    annotations = strings(found, "metadata", "annotations")
+    requests: dict[str, str] = {key: annotations[key] for key in names.WAKING_ANNOTATIONS if key in annotations}
+    observed = Observed(
+        namespace=sys.intern(text(found, "metadata", "namespace")),
+        name=text(found, "metadata", "name"),
+        uid=text(found, "metadata", "uid"),
+        generation=whole(found, "metadata", "generation") or 0,
+        resource_version=text(found, "metadata", "resourceVersion"),
+        spec=msgspec.json.encode(found.get("spec") or {}),
+        requested_at=requests.pop(names.REQUESTED_AT, ""),
+        deleting=dig(found, "metadata", "deletionTimestamp") is not None,
+        finalizers=_same(tuple(map(str, dig(found, "metadata", "finalizers") or ()))),
+        status=status_mark(found.get("status")),
+        ledger=(0, ""),
+        requests=requests or _NONE,
+        ready=_same((str(ready.get("status", "")), str(ready.get("reason", "")))),
+    )
+    shown = dig(found, "status", "ledger")
+    if text(shown, "stream") != observed.stream:
+        return observed
+    return observed._replace(ledger=(whole(shown, "version") or 0, text(shown, "head")))
+
+
+@lru_cache(maxsize=256)
+def _same(words: _Words) -> _Words:
+    """One tuple for all that are equal to it."""
+    return words
 
 
 def status_mark(status: Any) -> str:
     """Short mark of a status for comparison."""
     return digests.of(status) if status else ""
-
-
-def observed_of(kept: Object) -> Observed:
-    """Read what `project_stageset` kept."""
-    return Observed(
-        namespace=text(kept, "metadata", "namespace"),
-        name=text(kept, "metadata", "name"),
-        uid=text(kept, "metadata", "uid"),
-        generation=whole(kept, "metadata", "generation") or 0,
-        resource_version=text(kept, "metadata", "resourceVersion"),
-        spec=kept["spec"],
-        requested_at=strings(kept, "metadata", "annotations").get(names.REQUESTED_AT, ""),
-        deleting=dig(kept, "metadata", "deletionTimestamp") is not None,
-        finalizers=tuple(dig(kept, "metadata", "finalizers") or ()),
-        status=kept["status"],
-        ready=(kept["ready"][0], kept["ready"][1]),
-    )
 
 
 def read_spec(observed: Observed) -> StageSet | Obstacle:
@@ -79,6 +82,21 @@ def read_spec(observed: Observed) -> StageSet | Obstacle:
     return Obstacle(reasons.INVALID_SPEC, summary(found))
 
 
-def sources_of(stageset: StageSet, *, namespace: str) -> list[tuple[str, defaults.Source]]:
-    """The source of each stage, in order."""
-    return [(stage.name, defaults.source(stage.source_ref, namespace=namespace)) for stage in stageset.spec.stages]
+class Use(NamedTuple):
+    """A source and who uses it. `action` is empty for the stage's own."""
+
+    stage: str
+    action: str
+    source: defaults.Source
+
+
+def sources_of(stageset: StageSet, *, namespace: str) -> list[Use]:
+    """The sources of each stage, in order: its own, then those of its actions."""
+    found: list[Use] = []
+    for stage in stageset.spec.stages:
+        found.append(Use(stage.name, "", defaults.source(stage.source_ref, namespace=namespace)))
+        for _, action in defaults.actions(stage):
+            ref = defaults.action_source(action)
+            if ref is not None:
+                found.append(Use(stage.name, action.name, defaults.source(ref, namespace=namespace)))
+    return found

@@ -9,8 +9,9 @@ from typing import Any
 
 from ledger.chain import Head
 from ledger.instant import to_text
+from reconciler.actions.records import action_plan
 from reconciler.api import reasons
-from reconciler.evolve import OPERATION_WORDS
+from reconciler.folds.operations import OPERATION_WORDS
 from reconciler.state import Run, StagePlan, State
 from reconciler.transitions import Phase
 
@@ -40,6 +41,8 @@ def status_of(state: State, *, generation: int, head: Head) -> dict[str, Any]:
         status["lastAttemptedRevisions"] = {plan.pin.source: plan.pin.revision for plan in run.plans}
     if state.applied:
         status["lastAppliedRevisions"] = state.applied
+    if state.handled:
+        status["handledRequests"] = state.handled
     return status
 
 
@@ -58,7 +61,8 @@ def ready_of(state: State) -> tuple[str, str, str]:
         return "False", state.blocked.reason, state.blocked.message
     run, failure = state.run, state.failure
     if failure is not None:
-        return "False", reasons.STAGE_FAILED, f"stage {failure.stage}: {failure.operation}: {failure.message}"
+        reason = reasons.ACTION_DIRTY if failure.reason == reasons.ACTION_DIRTY else reasons.STAGE_FAILED
+        return "False", reason, f"stage {failure.stage}: {failure.operation}: {failure.message}"
     if run is None or state.phase == Phase.IDLE:
         return "Unknown", reasons.PROGRESSING, "waiting for the first run"
     if state.phase == Phase.READY:
@@ -72,8 +76,16 @@ def _progress(state: State, run: Run) -> str:
     stage = (
         f"stage {run.stage} ({min(run.done + 1, len(run.plans))} of {len(run.plans)})" if run.stage else "next stage"
     )
-    operation = OPERATION_WORDS.get(state.pending.operation, "") if state.pending else ""
-    return f"{stage}: {operation or 'preparing'}"
+    return f"{stage}: {_doing(state, run) or 'preparing'}"
+
+
+def _doing(state: State, run: Run) -> str:
+    """What is being done, in words."""
+    attempt = run.attempt
+    action = action_plan(run, attempt.key) if attempt is not None else None
+    if action is not None and (state.pending is None or state.pending.operation == "action"):
+        return f"{action.operation}: {action.name}{'' if state.pending else ' is tried again soon'}"
+    return OPERATION_WORDS.get(state.pending.operation, "") if state.pending else ""
 
 
 def _conditions(state: State, generation: int) -> list[dict[str, Any]]:
@@ -113,11 +125,27 @@ def _stages(state: State) -> list[dict[str, Any]]:
             entry["appliedRevision"] = known.revision
         if known is not None:
             entry["entriesCount"] = sum(1 for owned in known.owned.values() if owned.uid)
+        entry |= _actions(state, plan)
         failure = state.failure
         if failure is not None and failure.stage == plan.name:
             entry["message"] = reasons.cut(f"{failure.operation}: {failure.message}", chars_max=4096)
         shown.append(entry)
     return shown
+
+
+def _actions(state: State, plan: StagePlan) -> dict[str, Any]:
+    """Which actions of a stage are done for its revision, and which are held."""
+    done = [action.name for action in plan.actions if action.key in state.done]
+    held = [action.name for action in plan.actions if action.key in state.acts and state.acts[action.key].doubt]
+    entry: dict[str, Any] = {}
+    if done:
+        entry |= {"executedActions": done, "ledgerRevision": plan.pin.revision}
+    if held:
+        entry["heldActions"] = held
+    asked = state.handled.get("reconcile-stage", "")
+    if asked.partition("@")[0] == plan.name:
+        entry["lastHandledReconcileAt"] = asked
+    return entry
 
 
 def _phase(state: State, run: Run, position: int, plan: StagePlan) -> str:
@@ -127,7 +155,9 @@ def _phase(state: State, run: Run, position: int, plan: StagePlan) -> str:
         return "Ready"
     if run.stage == plan.name and not state.resting:
         operation = state.pending.operation if state.pending and state.pending.stage == plan.name else "prune"
-        return "Failed" if state.phase in {Phase.FAILING, Phase.HALTED} else _SHOWN.get(operation, "Applying")
+        if state.phase in {Phase.FAILING, Phase.HALTED, Phase.FAILURE_ACTING}:
+            return "Failed"
+        return "Verifying" if state.phase in {Phase.POST_ACTING, Phase.POSTED} else _SHOWN.get(operation, "Applying")
     if failed:
         return "Failed"
     return "Ready" if known is not None and known.digest == plan.digest and state.resting else "Pending"

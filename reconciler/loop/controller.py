@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from reconciler.compute.observed import observed_of
 from reconciler.loop.member import Member, Shared
 from reconciler.loop.memory import Memory
-from reconciler.ports.cluster import Object
+from reconciler.ports.members import Observed
 
 
 class Controller:
@@ -24,16 +23,16 @@ class Controller:
         self._memory = memory
         #: streams of members that end, and of those objects that were seen again meanwhile
         self._closing: dict[str, asyncio.Task[None]] = {}
-        self._returning: dict[str, Object] = {}
+        self._returning: dict[str, Observed] = {}
         self.members: dict[tuple[str, str], Member] = {}
 
-    def stageset(self, namespace: str, name: str, *, kept: Object | None) -> None:
-        """A StageSet was seen as `project_stageset` keeps it, or (`None`) is no longer there."""
+    def stageset(self, namespace: str, name: str, *, kept: Observed | None) -> None:
+        """A StageSet was seen, or (`None`) is no longer there."""
         member = self.members.get((namespace, name))
         if kept is None:
             self._end(namespace, name)
             return
-        observed = observed_of(kept)
+        observed = kept
         if member is not None and member.observed.uid != observed.uid:
             # Deleted and created again while nobody looked: another stream.
             self._end(namespace, name)
@@ -58,11 +57,12 @@ class Controller:
         """Members with something under way."""
         return (member for member in self.members.values() if member.driver.busy)
 
-    async def close(self) -> None:
-        """End all members. What was under way is in the ledger."""
+    async def close(self, *, grace_s: float = 0) -> None:
+        """End all members. What was under way is in the ledger; what must not be broken off gets `grace_s` seconds."""
         members, self.members = list(self.members.values()), {}
         self._returning.clear()
-        await asyncio.gather(*(member.driver.close() for member in members), *self._closing.values())
+        closing = (member.driver.close(grace_s=grace_s) for member in members)
+        await asyncio.gather(*closing, *self._closing.values())
 
     def _end(self, namespace: str, name: str) -> None:
         for stream in [stream for stream in self._returning if stream.startswith(f"stageset/{namespace}/{name}/")]:

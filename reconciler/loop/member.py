@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from ledger.chain import Head
 from ledger.envelope import Draft
-from ledger.events import Event, Pin
+from ledger.events import Pin, StageSetAdopted
 from ledger.log import Appended
 from reconciler.api import defaults, names
 from reconciler.api.types import StageSet
@@ -44,6 +45,10 @@ class Shared(NamedTuple):
     teller: Teller
     #: asks for a look at the live objects, answered by `Member.inspected`
     inspect: Callable[[Member], None]
+    #: asks what the world shows that the ledger has not recorded, answered by `Member.recovered`
+    recover: Callable[[Member], None]
+    #: facts that annotations and other objects than the StageSet call for; false: not known yet, so wait
+    beside: Callable[[Member, State], Draft | Literal[False] | None]
 
 
 class Member:
@@ -58,7 +63,14 @@ class Member:
         self._shared = shared
         #: when the live objects are looked at next, in milliseconds since 1970
         self._look_ms = 0
+        #: whether the ledger is known not to be older than what the world shows of it
+        self._proved = False
+        self._recovering = False
+        self._adopted: StageSetAdopted | None = None
+        #: the spec as it was read; not kept at rest
         self._parsed: tuple[tuple[int, bytes], StageSet | Obstacle] | None = None
+        #: namespaces of the sources of the spec that was read last
+        self._sources_in: tuple[str, ...] | None = None
         self.target = Target(observed.namespace, observed.name, observed.uid)
         self.driver = Driver(state, target=self.target, parts=shared.parts, watcher=self)
 
@@ -69,7 +81,8 @@ class Member:
     def seen(self, observed: Observed) -> None:
         """The watch shows another version of the object."""
         self.observed = observed
-        self._shared.outlet.changed(self)
+        if self._prove():
+            self._shared.outlet.changed(self)
         self.driver.kick()
 
     def inspected(self, *, drifted: bool) -> None:
@@ -78,17 +91,53 @@ class Member:
         self._look_ms = 0
         self.driver.kick()
 
+    def recovered(self, adopted: StageSetAdopted | None) -> None:
+        """The world was looked at: it shows nothing that the ledger lacks, or this."""
+        self._recovering, self._adopted = False, adopted
+        self._proved = adopted is None
+        if self._proved:
+            self._shared.outlet.changed(self)
+        self.driver.kick()
+
     # ── Watcher ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def fact(self, state: State) -> Event | None:
+    @property
+    def cleared(self) -> bool:
+        """Whether effects may start: not while the world may show more than the ledger has."""
+        return self._proved
+
+    def fact(self, state: State) -> Draft | None:
         observed = self.observed
+        if not self._prove():
+            return Draft(event=self._adopted) if self._adopted is not None else None
         if names.FINALIZER not in observed.finalizers:
             # Without it nothing is started: what is created could not be taken down. The outlet asks for it.
             return None
+        beside = self._shared.beside(self, state)
+        if beside is False:
+            return None
+        if beside is not None:
+            return beside
         now_ms = self._shared.parts.clock.now_ms()
         if state.phase == Phase.READY and not self.drifted and self._look_ms and now_ms >= self._look_ms:
             self._shared.inspect(self)
-        return next_fact(state, self._seen(state), now_ms=now_ms)
+        event = next_fact(state, self._seen(state), now_ms=now_ms)
+        return None if event is None else Draft(event=event)
+
+    def _prove(self) -> bool:
+        """Whether the head that the world shows is ours, or is known about; where that is not plain, it is found out.
+
+        Until then nothing is done and nothing is projected: what the world shows must not be written over.
+        """
+        if self._proved:
+            return True
+        version, head = self.observed.ledger
+        adopted = int(self.state.adopted.partition(":")[0] or 0)
+        self._proved = not version or version <= adopted or (version, head) == (self.head.number, self.head.hash)
+        if not self._proved and self._adopted is None and not self._recovering:
+            self._recovering = True
+            self._shared.recover(self)
+        return self._proved
 
     def recorded(self, state: State, drafts: tuple[Draft, ...], appended: Appended) -> None:
         self.head = appended.stream
@@ -96,12 +145,17 @@ class Member:
         if state.phase != Phase.READY:
             self.drifted = False
         self._shared.teller.recorded(self, drafts)
-        self._shared.outlet.changed(self)
+        if self._prove():
+            self._shared.outlet.changed(self)
 
     def wake_ms(self, state: State) -> int:
-        planned = plan(state).wake_ms
-        if planned:
-            return planned
+        wake_ms = plan(state).wake_ms or self._steady_look_ms(state)
+        if state.resting:
+            # Ten thousand of them are ten times the bytes that they were read from.
+            self._parsed = None
+        return wake_ms
+
+    def _steady_look_ms(self, state: State) -> int:
         if state.phase != Phase.READY or state.suspended or self.observed.deleting:
             return 0
         if not self._look_ms:
@@ -153,8 +207,8 @@ class Member:
         """The pins of all sources, resolved together, or the first obstacle, or neither before the first look."""
         namespace = self.observed.namespace
         pins: list[Pin] = []
-        for stage, source in sources_of(stageset, namespace=namespace):
-            found = self._shared.sources.resolve(source, stage=stage, own_namespace=namespace)
+        for stage, action, source in sources_of(stageset, namespace=namespace):
+            found = self._shared.sources.resolve(source, stage=stage, action=action, own_namespace=namespace)
             if isinstance(found, Unknown):
                 return None, None
             if isinstance(found, Obstacle):
@@ -165,12 +219,23 @@ class Member:
     def _stageset(self) -> StageSet | Obstacle:
         key = (self.observed.generation, self.observed.spec)
         if self._parsed is None or self._parsed[0] != key:
-            self._parsed = (key, read_spec(self.observed))
+            found = read_spec(self.observed)
+            self._parsed = (key, found)
+            self._sources_in = () if isinstance(found, Obstacle) else _namespaces(found, self.target.namespace)
         return self._parsed[1]
 
     def refers_to(self, namespace: str) -> bool:
         """Whether a source of this StageSet is in that namespace."""
-        stageset = self._stageset()
-        if isinstance(stageset, Obstacle):
-            return False
-        return any(source.namespace == namespace for _, source in sources_of(stageset, namespace=self.target.namespace))
+        if self._sources_in is None:
+            self._stageset()
+        return namespace in (self._sources_in or ())
+
+
+def _namespaces(stageset: StageSet, own: str) -> tuple[str, ...]:
+    return _same(tuple(sorted({use.source.namespace for use in sources_of(stageset, namespace=own)})))
+
+
+@lru_cache(maxsize=256)
+def _same(words: tuple[str, ...]) -> tuple[str, ...]:
+    """One tuple for all members with the same."""
+    return words

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
-from ledger.events import Finished
+from ledger.events import Event, Finished
 from reconciler.effects import Effect
 from reconciler.state import State
 
@@ -26,10 +27,23 @@ class Answer(NamedTuple):
     blobs: tuple[str, ...] = ()
 
 
+#: Records a fact about an effect under way; durable when it returns. Waits while the ledger cannot be written.
+Report = Callable[[Event], Awaitable[None]]
+
+
+class Order(NamedTuple):
+    """An effect to be performed, for whom, and on which state."""
+
+    effect: Effect
+    target: Target
+    state: State
+    report: Report
+
+
 class Hands(Protocol):
     """Whatever reaches the world."""
 
-    async def perform(self, effect: Effect, *, target: Target, state: State) -> Answer:
+    async def perform(self, order: Order) -> Answer:
         """Perform, or look for what became of, one effect. Cancelled when the run no longer wants it."""
 
     def forget(self, target: Target) -> None:

@@ -27,6 +27,10 @@ class Observed(NamedTuple):
     finalizers: tuple[str, ...]
     #: mark of `.status`, to notice that somebody changed it
     status: str
+    #: `.status.ledger`: version and hash of the head of the stream; of another stream, or without one: nothing
+    ledger: tuple[int, str]
+    #: annotations that ask for something once, by name
+    requests: dict[str, str]
     #: status and reason of its Ready condition
     ready: tuple[str, str]
 

@@ -223,6 +223,24 @@ class LogContract:
         assert (log.version("a"), log.version("b"), log.version("c"), log.version("d")) == (3, 1, 0, 0)
         assert audit(log).valid
 
+    def test_blobs_come_with_the_batches_that_name_them(self, log: EventLog) -> None:
+        packed = [log.blobs.pack(data) for data in (b"payload", noise(200_000), b"payload")]
+        names = [blob.digest for blob in packed]
+        assert names == [digest(b"payload"), digest(noise(200_000)), digest(b"payload")]
+        assert not any(log.blobs.has(name) for name in names)
+        wanted = [batch(log, "a", draft(blobs=tuple(names))), batch(log, "b", draft(blobs=(SHA,)))]
+        results = log.append_many(wanted, blobs=packed)
+        assert [type(result) for result in results] == [Appended, BlobMissing]
+        assert [log.blobs.get(name) for name in names] == [b"payload", noise(200_000), b"payload"]
+        assert (audit(log).verdict, audit(log).blobs) == ("VALID", 2)
+
+    def test_blobs_come_alone(self, log: EventLog) -> None:
+        head = log.head()
+        assert log.append_many([], blobs=[log.blobs.pack(b"payload")]) == []
+        with unchanged(log):
+            assert log.append_many([], blobs=[log.blobs.pack(b"payload")]) == []
+        assert (log.head(), log.blobs.get(digest(b"payload"))) == (head, b"payload")
+
     def test_no_batches(self, log: EventLog) -> None:
         with unchanged(log):
             assert log.append_many([]) == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.blobs import MemoryBlobs, Packer, _zstd, unpack
+from ledger.blobs import MemoryBlobs, Packer, _zstd, pack_at_once, unpack
 from ledger.errors import BlobDamaged, BlobMissing, BlobTooLarge
 from tests.ledger.making import SHA
 
@@ -17,7 +17,19 @@ MIB = 1024 * 1024
 def packed(data: bytes) -> tuple[str, bytes, str]:
     packer = Packer(limit_bytes=len(data))
     form = b"".join(packer.pack(data))
-    return packer.digest, form, packer.packed_digest
+    return packer.digest, form, packer.packed(form).packed_digest
+
+
+@given(st.lists(st.binary(max_size=300), max_size=6))
+def test_what_is_at_hand_is_packed_at_once(contents: list[bytes]) -> None:
+    for data in contents:
+        name = "sha256:" + hashlib.sha256(data).hexdigest()
+        packed = pack_at_once(data, digest=name)
+        assert (packed.digest, packed.size_bytes) == (name, len(data))
+        assert packed.data is not None
+        assert packed.packed_digest == "sha256:" + hashlib.sha256(packed.data).hexdigest()
+        found = unpack(name, (packed.data,), limit_bytes=len(data), packed_digest=packed.packed_digest)
+        assert b"".join(found) == data
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6), st.integers(1, 50))
@@ -27,9 +39,10 @@ def test_content_comes_back(chunks: list[bytes], piece_bytes: int) -> None:
     form = b"".join(packer.pack(iter(chunks)))
     assert packer.size_bytes == len(data)
     assert packer.digest == "sha256:" + hashlib.sha256(data).hexdigest()
-    assert packer.packed_digest == "sha256:" + hashlib.sha256(form).hexdigest()
+    mark = "sha256:" + hashlib.sha256(form).hexdigest()
+    assert packer.packed(form) == (packer.digest, len(data), mark, form)
     pieces = [form[start : start + piece_bytes] for start in range(0, len(form), piece_bytes)]
-    found = unpack(packer.digest, pieces, limit_bytes=len(data), packed_digest=packer.packed_digest)
+    found = unpack(packer.digest, pieces, limit_bytes=len(data), packed_digest=mark)
     assert b"".join(found) == data
 
 

@@ -35,7 +35,7 @@ from tests.ledger.making import AT, SHA, draft
 
 def seal(given: Draft, *, salt: bytes) -> Stored:
     sealer = Sealer(ledger="l" * 32, stream="a", writer=Writer(epoch=1, replica="r"), at=AT)
-    return sealer.seal(given, gprev=Head(1, SHA), prev=Head(), salt=salt)
+    return sealer.seal((given,), gprev=Head(1, SHA), prev=Head(), salts=(salt,))[0][0]
 
 
 NUMBERS = st.integers(0, INTEGER_MAX)

@@ -49,7 +49,7 @@ class Counting:
     def __init__(self, log: EventLog) -> None:
         self.log, self.read_records, self.fail_at = log, 0, 0
         self.blobs = log.blobs
-        self.head, self.erased, self.close = log.head, log.erased, log.close
+        self.head, self.erased, self.astray, self.close = log.head, log.erased, log.astray, log.close
 
     def read(self, selection: Selection = EVERYTHING) -> Iterator[Stored]:
         for row in self.log.read(selection):

@@ -11,7 +11,7 @@ import pytest
 
 from ledger.audit import audit
 from ledger.chain import Head
-from ledger.envelope import Actor, digest
+from ledger.envelope import Actor, Packed, digest
 from ledger.errors import (
     BlobMissing,
     BlobTooLarge,
@@ -40,14 +40,14 @@ class Gated(MemoryLog):
         self.failure: BaseException | None = None
         self.writers: set[str] = set()
 
-    def append_many(self, batches: Sequence[Batch]) -> list[Result]:
+    def append_many(self, batches: Sequence[Batch], *, blobs: Sequence[Packed] = ()) -> list[Result]:
         self.busy.set()
         assert self.gate.wait(30)
         self.groups.append(len(batches))
         self.writers.add(threading.current_thread().name)
         if self.failure is not None:
             raise self.failure
-        return super().append_many(batches)
+        return super().append_many(batches, blobs=blobs)
 
 
 def one(stream: str, expected: int = 0, epoch: int = 0, **header: Any) -> Batch:
@@ -108,6 +108,42 @@ def test_what_arrives_together_shares_a_transaction() -> None:
     run(log, story)
     assert log.groups == [1, GROUP_MAX, 10]
     assert log.writers == {"ledger-writer"}
+
+
+def test_blobs_share_the_transaction(tmp_path: Path) -> None:
+    async def story(group: GroupCommit) -> None:
+        assert isinstance(group.log, SqliteLog)
+        commits: list[str] = []
+        assert group.log._file._connection is not None
+        group.log._file._connection.set_trace_callback(commits.append)
+        name = digest(b"content 0")
+        results = await asyncio.gather(
+            *(group.put_blob(f"content {number}".encode()) for number in range(20)),
+            group.append(one("a", blobs=(name,))),
+            group.put_blob(object()),  # type: ignore[arg-type]
+            return_exceptions=True,
+        )
+        assert commits.count("COMMIT") == 1
+        assert [type(result) for result in results] == [*[str] * 20, Appended, TypeError]
+        assert group.log.blobs.get(name) == b"content 0"
+        assert await group.put_blob(b"content 0") == name
+        assert commits.count("COMMIT") == 1
+
+    with closing(SqliteLog(tmp_path / "l.db", replica="r", at=AT)) as log:
+        run(log, story)
+        assert (audit(log).verdict, audit(log).blobs) == ("VALID", 1)
+
+
+def test_a_blob_that_cannot_be_stored_is_told_to_its_caller() -> None:
+    log = Gated()
+
+    async def story(group: GroupCommit) -> None:
+        log.failure = DiskFull("/x/l.db")
+        results = await asyncio.gather(group.put_blob(b"x"), group.append(one("a")), return_exceptions=True)
+        assert [type(result) for result in results] == [DiskFull] * 2
+
+    run(log, story)
+    assert list(log.blobs.digests()) == []
 
 
 def test_the_event_loop_does_not_wait_for_the_disk() -> None:

@@ -21,7 +21,7 @@ def test_there_and_back(ms: int) -> None:
     assert datetime.fromisoformat(text) == datetime.fromtimestamp(ms / 1000, UTC).replace(microsecond=ms % 1000 * 1000)
     # Every instant has a place in a header.
     sealer = Sealer(ledger="l", stream="a", writer=Writer(epoch=0, replica="r"), at=text)
-    assert sealer.seal(draft(), gprev=Head(), prev=Head(), salt=b"s")
+    assert sealer.seal((draft(),), gprev=Head(), prev=Head(), salts=(b"s",))
 
 
 @given(MILLISECONDS, MILLISECONDS)

@@ -25,6 +25,7 @@ TABLES = {
     "head": ["id", "seq", "hash"],
     "blob": ["digest", "size", "packed_digest", "data"],
     "erasure": ["seq", "by"],
+    "segment": ["stream", "ver", "seq", "records"],
     "mention": ["name", "stream", "ver"],
     "checkpoint": ["name", "seq", "hash", "data"],
 }
@@ -69,13 +70,17 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
         ("INSERT INTO record VALUES (6, '{}', x'00', NULL)", "cannot store BLOB value in TEXT"),
         ("DELETE FROM erasure", "erasures are permanent"),
         ("UPDATE erasure SET seq = 3", "erasures are permanent"),
+        ("DELETE FROM segment", "segments are permanent"),
+        ("UPDATE segment SET seq = 3", "segments are permanent"),
+        ("REPLACE INTO segment VALUES ('a', 1, 5, 1)", "segments are permanent"),
     ],
 )
 def test_what_sql_cannot_do(connection: sqlite3.Connection, statement: str, why: str) -> None:
-    before = connection.execute("SELECT * FROM record").fetchall()
+    tables = "SELECT * FROM record", "SELECT * FROM segment"
+    before = [connection.execute(table).fetchall() for table in tables]
     with pytest.raises(sqlite3.IntegrityError, match=why):
         connection.execute(statement)
-    assert connection.execute("SELECT * FROM record").fetchall() == before
+    assert [connection.execute(table).fetchall() for table in tables] == before
     assert connection.execute("SELECT seq, by FROM erasure").fetchall() == [(2, 5)]
 
 

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ledger.envelope import digest
-from ledger.errors import BlobDamaged, BlobMissing, DiskFull, Unavailable
+from ledger.envelope import Packed, digest
+from ledger.errors import BlobDamaged, BlobMissing, BlobTooLarge, DiskFull, Unavailable
 from ledger.sqlite_blobs import INLINE_BYTES_MAX
 from ledger.sqlite_log import SqliteLog, SqliteReader
 from tests.ledger.making import AT
@@ -70,6 +70,24 @@ def test_storing_again_mends_a_damaged_one(log: SqliteLog, path: Path) -> None:
         assert log.blobs.get(name) == data
 
 
+def test_what_is_stored_is_not_stored_twice(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.sqlite_blobs._KEPT_MAX", 2)
+    inserted: list[str] = []
+    insert = log.blobs.insert
+
+    def counted(connection: sqlite3.Connection, blobs: Sequence[Packed]) -> None:
+        inserted.extend(blob.digest for blob in blobs)
+        insert(connection, blobs)
+
+    monkeypatch.setattr(log.blobs, "insert", counted)
+    names = [log.blobs.put(data) for data in (b"1", b"2", b"2", b"1", b"3", b"2", b"1")]
+    # The first one was forgotten when the third came: it is stored again, no more than that.
+    assert inserted == [names[0], names[1], names[4], names[0]]
+    assert [log.blobs.get(name) for name in names] == [b"1", b"2", b"2", b"1", b"3", b"2", b"1"]
+    with pytest.raises(BlobTooLarge):
+        log.blobs.put(b"12", limit_bytes=1)
+
+
 def test_nothing_is_left_of_what_failed(log: SqliteLog, path: Path) -> None:
     class Stop(Exception):
         pass
@@ -109,7 +127,7 @@ def test_a_file_that_cannot_be_read(log: SqliteLog, path: Path) -> None:
 
 def test_the_file_is_there_before_its_row(log: SqliteLog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = os.urandom(INLINE_BYTES_MAX * 2)
-    monkeypatch.setattr(log.blobs, "_insert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(log.blobs, "insert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         log.blobs.put(data)
     assert [file.name for file in beside(path)] == [f"{digest(data)[7:]}.zst"]

@@ -23,9 +23,9 @@ def test_streams_are_found_by_the_index(tmp_path: Path) -> None:
 
     with closing(Browser(story(tmp_path))) as browser, browser._file.reader() as connection:
         plan = connection.execute("EXPLAIN QUERY PLAN " + sqlite_browser._STREAMS).fetchall()
-    looks = [str(row[3]) for row in plan if "record" in row[3]]
+    looks = [str(row[3]) for row in plan if "segment" in row[3]]
     assert looks
-    assert all("USING" in look and "record_stream" in look for look in looks)
+    assert all(look.startswith("SEARCH segment") for look in looks)
 
 
 def test_the_last_records_come_in_order(tmp_path: Path) -> None:

@@ -127,19 +127,21 @@ def test_what_was_erased_is_nowhere(tmp_path: Path) -> None:
 
 def test_no_statement_reads_more_than_it_must(tmp_path: Path) -> None:
     plans = {
-        Selection(stream="a"): "USING INDEX record_stream",
-        Selection(run="a"): "USING INDEX record_stream",
-        Selection(snapshot="a"): "USING INDEX record_stream",
-        Selection(after=7): "USING INTEGER PRIMARY KEY",
+        Selection(stream="a"): "SEARCH segment USING PRIMARY KEY (stream=?)",
+        Selection(run="a"): "SEARCH segment USING PRIMARY KEY (stream=?)",
+        Selection(snapshot="a"): "SEARCH segment USING PRIMARY KEY (stream=?)",
+        Selection(after=7): "SEARCH record USING INTEGER PRIMARY KEY (rowid>?)",
     }
-    from ledger.sqlite_log import where
+    from ledger.sqlite_log import selected
 
     open_log(tmp_path / "l.db").close()
     with closing(sqlite3.connect(tmp_path / "l.db")) as connection:
         for selection, wanted in plans.items():
-            tests, values = where(selection)
-            plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM record{tests} ORDER BY seq", values)
-            assert any(wanted in row[3] for row in plan.fetchall()), selection
+            source, values = selected(selection)
+            plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM {source} ORDER BY record.seq", values)
+            looks = [row[3] for row in plan.fetchall()]
+            assert any(wanted in look for look in looks), selection
+            assert not [look for look in looks if look.startswith("SCAN record")], selection
 
 
 # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -278,6 +278,39 @@ def test_records_are_overwritten_by_others(log: EventLog, seq: int) -> None:
         assert verdict(found(log, rows)) == ("REORDERED" if seq < place else "MISSING", place), place
 
 
+SEGMENTS = [
+    ("DELETE FROM segment WHERE seq = {seq}", 0),
+    ("UPDATE segment SET stream = 'c' WHERE seq = {seq}", 0),
+    ("UPDATE segment SET ver = ver + 7 WHERE seq = {seq}", 0),
+    ("UPDATE segment SET seq = seq + 1 WHERE seq = {seq}", 0),
+    ("UPDATE segment SET seq = -seq WHERE seq = {seq}", 0),
+    ("UPDATE segment SET records = 0 WHERE seq = {seq}", 0),
+    ("UPDATE segment SET records = -1 WHERE seq = {seq}", 0),
+    ("UPDATE segment SET records = records + 1 WHERE seq = {seq}", 1),
+    ("INSERT INTO segment SELECT 'c', ver, seq, records FROM segment WHERE seq = {seq}", 1),
+]
+
+
+@pytest.mark.parametrize(("statement", "after"), SEGMENTS, ids=lambda value: str(value)[:60])
+def test_what_leads_from_a_stream_to_its_records(path: Path, statement: str, after: int) -> None:
+    with closing(unguarded(path)) as connection, closing(SqliteReader(path)) as reader:
+        segments = connection.execute("SELECT * FROM segment ORDER BY seq").fetchall()
+        assert sum(records for *_, records in segments) == LAST
+        for _, _, seq, records in segments:
+            connection.execute("BEGIN")
+            connection.execute(statement.format(seq=seq))
+            connection.execute("COMMIT")
+            report = audit(reader)
+            # An end that reaches too far shows where it does, and a second segment where the first one is read.
+            places = {seq, seq + records} if after else {seq, 1}
+            assert report.verdict == ("TRUNCATED" if report.seq > LAST else "ALTERED"), (seq, statement)
+            assert report.seq in places, (seq, statement)
+            connection.execute("DELETE FROM segment")
+            assert verdict(audit(reader)) == ("ALTERED", 1)
+            connection.executemany("INSERT INTO segment VALUES (?, ?, ?, ?)", segments)
+        assert audit(reader).valid
+
+
 @pytest.mark.parametrize("place", range(1, LAST + 2))
 def test_a_record_of_another_ledger(log: EventLog, place: int) -> None:
     other = MemoryLog(ledger="f" * 32, at=AT, chance=chance("other"))
@@ -314,7 +347,8 @@ def test_the_same_in_the_file(log: EventLog, path: Path) -> None:
         (renumbered(rows[:3] + rows[4:]), head, ("MISSING", 4)),
         (rows[1:], head, ("MISSING", 1)),
         (rows[:-1], head, ("TRUNCATED", LAST)),
-        (rows[:-1], head_of(rows[:-1]), ("VALID", 0)),
+        # The file still knows how far its streams went.
+        (rows[:-1], head_of(rows[:-1]), ("TRUNCATED", LAST)),
         (swapped, head, ("REORDERED", 3)),
         (renumbered([*rows[:4], *rows[1:]]), head, ("REORDERED", 5)),
         ([*rows[:2], list(log.read())[2], *rows[3:]], head, ("ALTERED", 3)),

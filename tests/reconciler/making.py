@@ -106,12 +106,15 @@ class Stream:
         pending = self.state.pending
         assert pending is not None, f"nothing is pending in {self.state.phase}"
         event = event or self.good(pending.event, pending.stage)
-        return self.fact(event, stage=pending.stage, outcome=outcome, intent=pending.intent)
+        return self.fact(event, stage=pending.stage, outcome=outcome, intent=pending.intent, idem=pending.key)
 
     def fail(self, *, retryable: bool = True, **fields: Any) -> tuple[Draft, ...]:
         """Answer what is pending with a failure."""
         assert self.state.pending is not None
         finished = e.BY_TAG[f"{self.state.pending.operation}.finished"]
+        about = self.state.pending.event
+        if isinstance(about, e.ActionIntended):
+            fields = {"hook": about.hook, "action": about.action, **fields}
         event: Any = finished(reason="Broken", message="it broke", retryable=retryable, **fields)
         return self.answer(event, outcome="failed")
 
@@ -147,6 +150,8 @@ class Stream:
                 return e.ApplyFinished(objects=found)
             case e.PruneIntended(objects=objects):
                 return e.PruneFinished(objects=[e.Item(id=one.id, v=one.v, action="deleted") for one in objects])
+            case e.ActionIntended(hook=hook, action=action):
+                return e.ActionFinished(hook=hook, action=action)
             case _:
                 finished: Any = e.BY_TAG[e.tag_of(intent).replace("intended", "finished")]
                 return finished()

@@ -25,8 +25,10 @@ from reconciler.adapters.hands import Tools
 from reconciler.adapters.kustomize import Builder
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.flux import source_crds
+from reconciler.adapters.requests import Caller
 from reconciler.api import names
 from reconciler.compute.inventory import KIND as INVENTORY
+from reconciler.compute.urlguard import Guard
 from reconciler.installation import Given, Installation, project
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Ref, Scope
@@ -166,6 +168,7 @@ class World:
         return Tools(
             clusters=clusters,
             fetcher=SimFetcher(self.server, line=line),
+            caller=Caller(Guard.of((), flag="--allowed-action-hosts", narrow=True)),
             builder=Builder(self.runner),
             tool="simulated",
             journal=SimJournal(DirectCommit(self.log), line=line, monitor=self.monitor),

@@ -11,23 +11,19 @@ import hashlib
 import hmac
 import re
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from reconciler.adapters.artifacts.resolving import ForbiddenAddress, GuardedResolver
+from reconciler.adapters.requests import guarded
+from reconciler.adapters.requests.resolving import ForbiddenAddress
 from reconciler.compute.sizes import human_bytes
 from reconciler.compute.urlguard import Guard, Refusal, display
 from reconciler.errors import OperationError
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _CHUNK_BYTES = 64 * 1024
-#: As the body arrives: a server that compresses on the way would change the bytes under the digest.
-_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "stageset-controller"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +45,7 @@ class Fetcher:
         guard: Guard,
         *,
         limits: FetchLimits | None = None,
-        resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+        resolver: guarded.Resolver = aiohttp.ThreadedResolver,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`resolver` makes the resolver to check, once the loop runs; `tls` replaces the system's trust anchors."""
@@ -105,7 +101,7 @@ class Fetcher:
         target = self._checked(url)
         try:
             async with self._open().get(target, allow_redirects=False, ssl=self._tls or True) as response:
-                if response.status in _REDIRECTS and "Location" in response.headers:
+                if response.status in guarded.REDIRECTS and "Location" in response.headers:
                     return self._joined(target, response.headers["Location"]), b"", ""
                 if response.status != 200:
                     raise _bad_status(url, response)
@@ -113,30 +109,25 @@ class Fetcher:
         except ForbiddenAddress as refusal:
             raise _refused(url, str(refusal)) from None
         except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+            if guarded.is_limit(error):
                 raise
-            message = f"{display(url)} cannot be fetched: {_cause(error)}; check the server and the network between"
+            message = (
+                f"{display(url)} cannot be fetched: {guarded.cause(error)}; check the server and the network between"
+            )
             raise _failed("Unreachable", message, url=url, retryable=True) from None
 
     def _checked(self, url: str) -> URL:
-        """The URL as the client will read it, refused where the guard refuses or the two read it differently."""
         try:
-            target = self._guard.check_url(url)
-            parsed = URL(url, encoded=True)
-            if (parsed.raw_host or "").rstrip(".").lower() != target.host or parsed.port != target.port:
-                raise Refusal(f"{display(url)} can be read in more than one way: write it plainly")
+            return guarded.checked(self._guard, url)
         except Refusal as refusal:
             raise _refused(url, str(refusal)) from None
-        except ValueError:
-            raise _refused(url, f"{display(url)} is not a URL: write http(s)://host[:port]/path") from None
-        return parsed
 
     @staticmethod
     def _joined(base: URL, location: str) -> str:
         try:
-            return str(base.join(URL(location, encoded=True)))
-        except ValueError:
-            raise _refused(str(base), f"{display(str(base))} redirects to something that is not a URL") from None
+            return guarded.joined(base, location)
+        except Refusal as refusal:
+            raise _refused(str(base), str(refusal)) from None
 
     async def _read(self, url: str, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
         cap = self._limits.body_bytes_max
@@ -153,16 +144,7 @@ class Fetcher:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = GuardedResolver(self._resolver(), guard=self._guard)
-            self._session = aiohttp.ClientSession(
-                # No cache of names: an address is checked in the same breath as it is dialled.
-                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                auto_decompress=False,
-                trust_env=False,
-            )
+            self._session = guarded.session(self._guard, self._resolver, connect_s=self._limits.connect_s)
         return self._session
 
 
@@ -197,21 +179,6 @@ def _bad_status(url: str, response: aiohttp.ClientResponse) -> OperationError:
     error = _failed("BadStatus", message, url=url, retryable=True)
     error.evidence["status"] = response.status
     return error
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason in words; never the request with its URL or headers."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} does not resolve"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the certificate of {error.host} is not trusted"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection to {error.host}:{error.port} ({error.os_error.strerror or 'failed'})"
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return "the connection was not made in time"
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | ConnectionError):
-        return "the connection broke before the whole body had arrived"
-    return "the server does not speak HTTP as it should"
 
 
 def _refused(url: str, message: str) -> OperationError:

@@ -6,14 +6,16 @@ Secret values are in the wire form alone, which stays in memory.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from ledger.events import BuildFinished, Item
 from reconciler.adapters.hands.tools import Tools, Wire, failed, ok, stage_of
-from reconciler.adapters.hands.variables import Variables, read_variables
-from reconciler.adapters.operations.manifests import Manifest, placed
+from reconciler.adapters.hands.variables import Wanted, read_variables
+from reconciler.adapters.operations.failures import Scrub
+from reconciler.adapters.operations.manifests import Manifest, Placed, placed
 from reconciler.api import defaults, names
 from reconciler.api.types import StageSetSpec
 from reconciler.compute import archive, kustomization
@@ -22,6 +24,7 @@ from reconciler.compute.order import stamped
 from reconciler.compute.redaction import Redactor
 from reconciler.compute.secrecy import Rendered, render
 from reconciler.errors import ClusterError, OperationError
+from reconciler.ports.cluster import Cluster
 from reconciler.ports.hands import Answer, Target
 
 
@@ -35,41 +38,54 @@ class Job(NamedTuple):
     artifact: str
 
 
+class Substituted(NamedTuple):
+    """Objects after substitution."""
+
+    objects: list[Rendered]
+    #: takes the values of variables that come from Secrets out of texts
+    scrub: Scrub
+    #: `Kind/name@resourceVersion` of what the variables came from
+    origins: tuple[str, ...]
+
+
 async def perform(tools: Tools, job: Job) -> tuple[Answer, Wire | None]:
     """Build a stage; the wire form comes beside the answer and is in no event."""
     try:
-        text = await _rendered(tools, job)
-        variables = await read_variables(tools, job)
-        found = await asyncio.to_thread(render, text, variables.values, key=tools.key)
-        return await _built(tools, job, found, variables)
+        stage = stage_of(job.spec, job.stage)
+        patches = [_plain(patch) for patch in stage.patches]
+        text = await kustomized(tools, await _kept(tools, job.artifact), path=stage.path, patches=patches)
+        return await _built(tools, job, await substituted(tools, job, text))
     except (OperationError, ClusterError) as error:
         return failed(BuildFinished, error), None
 
 
-async def _rendered(tools: Tools, job: Job) -> str:
-    body = await tools.journal.get_blob(job.artifact)
+async def _kept(tools: Tools, artifact: str) -> bytes:
+    body = await tools.journal.get_blob(artifact)
     if body is None:
         raise OperationError(
-            f"the artifact {job.artifact} is not kept any more: it is fetched again with the next try",
+            f"the artifact {artifact} is not kept any more: it is fetched again with the next try",
             reason="ArtifactMissing",
             retryable=True,
         )
-    stage = stage_of(job.spec, job.stage)
-    patches = [_plain(patch) for patch in stage.patches]
+    return body
+
+
+async def kustomized(tools: Tools, body: bytes, *, path: str, patches: Sequence[dict[str, object]] = ()) -> str:
+    """What kustomize makes of `path` in an artifact, before substitution. Raises `OperationError`."""
 
     def prepared() -> kustomization.BuildTree:
-        files = archive.extract(body)
-        return kustomization.prepare(files, path=stage.path, patches=patches, tool=tools.tool)
+        return kustomization.prepare(archive.extract(body), path=path, patches=patches, tool=tools.tool)
 
     return await tools.builder.build(await asyncio.to_thread(prepared))
 
 
-def _plain(patch: object) -> dict[str, object]:
-    plain: dict[str, object] = msgspec.to_builtins(patch)
-    return plain
+async def substituted(tools: Tools, wanted: Wanted, text: str) -> Substituted:
+    """The objects of a built text with the stage's variables, for the wire and for the record.
 
-
-async def _built(tools: Tools, job: Job, found: list[Rendered], variables: Variables) -> tuple[Answer, Wire | None]:
+    Raises `OperationError` and `ClusterError` leaves.
+    """
+    variables = await read_variables(tools, wanted)
+    found = await asyncio.to_thread(render, text, variables.values, key=tools.key)
     hidden = [one for one in found if one.identity_is_secret]
     if hidden:
         raise OperationError(
@@ -78,25 +94,39 @@ async def _built(tools: Tools, job: Job, found: list[Rendered], variables: Varia
             reason="SecretIdentity",
             retryable=False,
         )
-    target = job.target
-    labels = names.stage_labels(namespace=target.namespace, name=target.name, stage=job.stage)
-    objects = [
-        Manifest(obj=stamped(one.wire, labels=labels), digest=object_digest(stamped(one.record, labels=labels)))
-        for one in found
-    ]
-    scrub = Redactor(variables.secrets).scrub
-    account = defaults.service_account(job.spec, stage_of(job.spec, job.stage))
-    hand = tools.clusters.hand(target.namespace, account)
-    places = await placed(hand.cluster, objects, scrub=scrub)
+    return Substituted(found, Redactor(variables.secrets).scrub, variables.origins)
+
+
+async def possible(cluster: Cluster, objects: Sequence[Manifest], *, scrub: Scrub) -> list[Placed]:
+    """The objects with their references. Raises `OperationError` for one that cannot exist, on whatever cluster."""
+    places = await placed(cluster, objects, scrub=scrub)
     for place in places:
         # Without an HTTP status it is a mistake of the manifests: nothing that cannot exist may be claimed.
         if place.failure is not None and not place.failure.code:
             raise OperationError(place.failure.words(), reason=place.failure.reason, retryable=False)
-    record = canonical([stamped(one.record, labels=labels) for one in found])
+    return places
+
+
+def _plain(patch: object) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(patch)
+    return plain
+
+
+async def _built(tools: Tools, job: Job, found: Substituted) -> tuple[Answer, Wire | None]:
+    target = job.target
+    labels = names.stage_labels(namespace=target.namespace, name=target.name, stage=job.stage)
+    objects = [
+        Manifest(obj=stamped(one.wire, labels=labels), digest=object_digest(stamped(one.record, labels=labels)))
+        for one in found.objects
+    ]
+    account = defaults.service_account(job.spec, stage_of(job.spec, job.stage))
+    hand = tools.clusters.hand(target.namespace, account)
+    places = await possible(hand.cluster, objects, scrub=found.scrub)
+    record = canonical([stamped(one.record, labels=labels) for one in found.objects])
     digest = await tools.journal.put_blob(record)
-    wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), scrub, variables.origins)
+    wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), found.scrub, found.origins)
     items = [
         Item(id=place.id, v=place.ref.api_version.rpartition("/")[2], digest=place.manifest.digest) for place in places
     ]
-    event = BuildFinished(manifests=digest, objects=items, variables=list(variables.origins))
+    event = BuildFinished(manifests=digest, objects=items, variables=list(found.origins))
     return ok(event, blobs=(digest,)), wire

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ledger.events import FetchIntended
-from reconciler.adapters.hands import apply, build, connect, fetch, prune, verify
+from reconciler.adapters.hands import act, apply, build, connect, fetch, prune, verify
 from reconciler.adapters.hands.tools import Tools, Wire
 from reconciler.api.types import StageSetSpec
-from reconciler.effects import Effect
-from reconciler.ports.hands import Answer, Target
-from reconciler.state import State, plan_of
+from reconciler.ports.hands import Answer, Order, Target
+from reconciler.state import plan_of
 
-Operation = Callable[[Effect, Target, State], Awaitable[Answer]]
+Operation = Callable[[Order], Awaitable[Answer]]
 
 
 class Performer:
@@ -33,10 +32,11 @@ class Performer:
             "apply": self._apply,
             "verify": self._verify,
             "prune": self._prune,
+            "action": self._act,
         }
 
-    async def perform(self, effect: Effect, *, target: Target, state: State) -> Answer:
-        return await self._operations[effect.operation](effect, target, state)
+    async def perform(self, order: Order) -> Answer:
+        return await self._operations[order.effect.operation](order)
 
     def forget(self, target: Target) -> None:
         self._wires.pop(target, None)
@@ -48,57 +48,61 @@ class Performer:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _connect(self, effect: Effect, target: Target, state: State) -> Answer:
-        return await connect.perform(self._tools, effect, target=target)
+    async def _act(self, order: Order) -> Answer:
+        return await act.perform(self._tools, order)
 
-    async def _fetch(self, effect: Effect, target: Target, state: State) -> Answer:
+    async def _connect(self, order: Order) -> Answer:
+        return await connect.perform(self._tools, order.effect, target=order.target)
+
+    async def _fetch(self, order: Order) -> Answer:
         """One download for all who want the same artifact from the same place at the same time."""
-        intent = effect.event
+        intent = order.effect.event
         assert isinstance(intent, FetchIntended)
         key = (intent.pin.url, intent.pin.digest)
         flight = self._fetching.get(key)
         if flight is None:
-            flight = asyncio.ensure_future(fetch.perform(self._tools, effect))
+            flight = asyncio.ensure_future(fetch.perform(self._tools, order.effect))
             self._fetching[key] = flight
             flight.add_done_callback(lambda _: self._fetching.pop(key, None))
         # A run that is superseded leaves the others' download alone.
         return await asyncio.shield(flight)
 
-    async def _build(self, effect: Effect, target: Target, state: State) -> Answer:
-        answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
+    async def _build(self, order: Order) -> Answer:
+        answer, wire = await build.perform(self._tools, _job(order))
         if wire is not None:
-            self._wires[target] = (effect.stage, wire)
+            self._wires[order.target] = (order.effect.stage, wire)
         return answer
 
-    async def _apply(self, effect: Effect, target: Target, state: State) -> Answer:
-        return await apply.perform(
-            self._tools, effect, target=target, state=state, wire=await self._wire(effect, target, state)
-        )
+    async def _apply(self, order: Order) -> Answer:
+        wire = await self._wire(order)
+        return await apply.perform(self._tools, order.effect, target=order.target, state=order.state, wire=wire)
 
-    async def _verify(self, effect: Effect, target: Target, state: State) -> Answer:
+    async def _verify(self, order: Order) -> Answer:
         async def scrubber() -> Callable[[str], str]:
-            wire = await self._wire(effect, target, state)
+            wire = await self._wire(order)
             # Without the values nothing can be taken out, so nothing but our own words may be kept.
             return (lambda _: "[withheld]") if isinstance(wire, Answer) else wire.scrub
 
-        return await verify.perform(self._tools, effect, target=target, state=state, scrubber=scrubber)
+        return await verify.perform(
+            self._tools, order.effect, target=order.target, state=order.state, scrubber=scrubber
+        )
 
-    async def _prune(self, effect: Effect, target: Target, state: State) -> Answer:
-        return await prune.perform(self._tools, effect, target=target, state=state)
+    async def _prune(self, order: Order) -> Answer:
+        return await prune.perform(self._tools, order.effect, target=order.target, state=order.state)
 
-    async def _wire(self, effect: Effect, target: Target, state: State) -> Wire | Answer:
+    async def _wire(self, order: Order) -> Wire | Answer:
         """The stage's objects for the wire; after a restart they are built again from the kept artifact."""
-        stage, known = self._wires.get(target, ("", None))
-        if known is not None and stage == effect.stage:
+        stage, known = self._wires.get(order.target, ("", None))
+        if known is not None and stage == order.effect.stage:
             return known
-        answer, wire = await build.perform(self._tools, _job(effect.stage, target, state))
+        answer, wire = await build.perform(self._tools, _job(order))
         return answer if wire is None else wire
 
 
-def _job(stage: str, target: Target, state: State) -> build.Job:
-    run = state.run
+def _job(order: Order) -> build.Job:
+    run, stage = order.state.run, order.effect.stage
     assert run is not None, "a stage is built in a run"
     plan = plan_of(run, stage)
     assert plan is not None, "only stages of the spec are built"
     spec = msgspec.convert(run.spec, StageSetSpec)
-    return build.Job(target=target, spec=spec, stage=stage, artifact=plan.pin.digest)
+    return build.Job(target=order.target, spec=spec, stage=stage, artifact=plan.pin.digest)

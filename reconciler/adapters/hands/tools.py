@@ -10,6 +10,7 @@ from reconciler.adapters.artifacts import Fetcher
 from reconciler.adapters.clusters import Clusters
 from reconciler.adapters.kustomize import Builder
 from reconciler.adapters.operations.manifests import Manifest
+from reconciler.adapters.requests import Caller
 from reconciler.api.types import Stage, StageSetSpec
 from reconciler.errors import ClusterError, Forbidden, OperationError
 from reconciler.ports.clock import Clock
@@ -25,6 +26,8 @@ class Tools(NamedTuple):
 
     clusters: Clusters
     fetcher: Fetcher
+    #: sends the requests of http actions
+    caller: Caller
     builder: Builder
     #: identity of the kustomize that builds
     tool: str

@@ -89,6 +89,10 @@ class KubernetesCluster:
         )
 
     async def list(self, scope: Scope) -> ObjectList:
+        return await watching.whole(lambda: self.pages(scope))
+
+    async def pages(self, scope: Scope) -> AsyncGenerator[ObjectList, None]:
+        """The list page by page, for those that do not need all of it at once; `watches.shared.Paged`."""
         resource = await self.resource(scope.api_version, scope.kind)
         path = paths.collection_path(resource, namespace=scope.namespace)
         accept = watching.accept(scope, listing=True)
@@ -97,7 +101,8 @@ class KubernetesCluster:
             query = paths.with_query(path, limit=limit, **{"continue": token}, **paths.scope_query(scope))
             return await self._bytes(Call("GET", query, _what_scope("LIST", scope), accept=accept), scope.api_version)
 
-        return await watching.all_pages(fetch, scope, limits=self._server.limits, server=self.server)
+        async for page in watching.pages(fetch, scope, limits=self._server.limits, server=self.server):
+            yield page
 
     async def watch(self, scope: Scope, *, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
         resource = await self.resource(scope.api_version, scope.kind)

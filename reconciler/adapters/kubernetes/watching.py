@@ -1,11 +1,11 @@
 """Lists page by page and watches line by line, on shared connections.
 
-Not a cache: nothing is kept. Invariants: memory holds one page or one event besides what is returned; every watch ends.
+Not a cache: nothing is kept. Invariants: memory holds one page or one event; every watch ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -52,33 +52,34 @@ def accept(scope: Scope, *, listing: bool) -> str:
     return _META.format("PartialObjectMetadataList" if listing else "PartialObjectMetadata")
 
 
-async def all_pages(
-    fetch: Callable[[int, str], Awaitable[bytes]], scope: Scope, *, limits: Limits, server: str
-) -> ObjectList:
-    """A complete list; `fetch(limit, continue_)` returns the bytes of one page.
+async def whole(pages: Callable[[], AsyncIterator[ObjectList]]) -> ObjectList:
+    """A complete list, from its pages.
 
     A `continue` that expired in the middle starts the list again, once (then `Gone`), as the API's conventions ask for.
     """
-    try:
-        return await _pages(fetch, scope, limits=limits, server=server)
-    except _MidListGone:
+    for again in (True, False):
+        items: list[Object] = []
+        version, begun = "", False
         try:
-            return await _pages(fetch, scope, limits=limits, server=server)
-        except _MidListGone as error:
-            raise error.gone from None
+            async for page in pages():
+                items += page.items
+                version, begun = page.resource_version, True
+        except Gone:
+            if not (begun and again):
+                raise
+        else:
+            break
+    return ObjectList(items, version)
 
 
-class _MidListGone(Exception):
-    def __init__(self, gone: Gone) -> None:
-        super().__init__(gone.message)
-        self.gone = gone
-
-
-async def _pages(
+async def pages(
     fetch: Callable[[int, str], Awaitable[bytes]], scope: Scope, *, limits: Limits, server: str
-) -> ObjectList:
-    items: list[Object] = []
-    limit, token = limits.page_items_max, ""
+) -> AsyncGenerator[ObjectList, None]:
+    """The pages of a list; `fetch(limit, continue_)` returns the bytes of one.
+
+    Raises `Gone` in the middle when the `continue` expired: what was read so far is no list.
+    """
+    limit, token, count = limits.page_items_max, "", 0
     while True:
         try:
             page = _page(await fetch(limit, token), server=server, kind=scope.kind)
@@ -87,18 +88,18 @@ async def _pages(
                 raise
             limit = max(1, limit // _PAGE_SHRINK)
             continue
-        except Gone as gone:
-            if not token:
-                raise
-            raise _MidListGone(gone) from None
-        items += [_named(item, scope) for item in page.items or []]
-        if len(items) > limits.list_items_max:
+        items = [_named(item, scope) for item in page.items or []]
+        count += len(items)
+        if count > limits.list_items_max:
             raise Unavailable(
                 f"{server} has more than {limits.list_items_max} objects of kind {scope.kind}: the limit."
             )
         token = page.metadata.continue_
+        yield ObjectList(items, page.metadata.resource_version)
         if not token:
-            return ObjectList(items, page.metadata.resource_version)
+            return
+        # Not two pages at a time.
+        del page, items
 
 
 def _page(body: bytes, *, server: str, kind: str) -> _Page:

@@ -1,22 +1,26 @@
 """INVENTORY: make the StageInventory objects of a stage what the ledger says they should be.
 
-Not ownership: deleting these objects loses nothing. Invariant: a stage whose shards are as they were last seen costs no
-request.
+Not ownership: deleting these objects loses nothing. Invariant: shards that are shown as they should be cost no request,
+at a start as at rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from reconciler import errors
 from reconciler.adapters.operations.failures import Failure, failure_of
+from reconciler.adapters.watches import Key
 from reconciler.api import names
-from reconciler.compute.inventory import KIND, Changes, StageOf, diff, digest_of
-from reconciler.ports.cluster import Cluster, Object, Ref, Scope
+from reconciler.compute.fields import text
+from reconciler.compute.inventory import KIND, Shard, StageOf, replacement, shard_of
+from reconciler.ports.cluster import Cluster, Object, Ref
 
-#: Rounds of list and write when somebody else writes at the same time.
+#: Rounds of reading and writing when somebody else writes at the same time.
 ROUNDS_MAX = 3
 
 
@@ -29,70 +33,100 @@ class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
+class Shown(Protocol):
+    """What the cluster is known to show of inventories."""
+
+    def get(self, key: Key) -> Shard | None: ...
+
+    def of(self, namespace: str, name: str) -> dict[str, str]:
+        """The names of a StageSet's inventories, with the stage of each."""
+
+    def shows(self, key: Key, wanted: Shard) -> bool: ...
+
+    def expect(self, key: Key, wanted: Shard | None) -> None:
+        """A write is about to be made."""
+
+    def unsure(self, key: Key) -> None:
+        """It failed."""
+
+    def became(self, key: Key, wanted: Shard, found: Shard) -> None:
+        """What the server made of it."""
+
+
 class InventoryWriter:
-    """Remembers a digest of what each stage's shards are known to be; one for each cluster identity."""
+    """Writes what `shown` does not show; one for each cluster identity."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._known: dict[StageOf, str] = {}
-
-    def forget(self, of: StageOf) -> None:
-        """Somebody changed or deleted an inventory of this stage: the next write looks again."""
-        self._known.pop(of, None)
+    def __init__(self, cluster: Cluster, *, shown: Shown) -> None:
+        self._cluster, self._shown = cluster, shown
 
     async def write(self, desired: Sequence[Object], *, of: StageOf) -> InventoryResult:
-        """Create, replace and delete until the stage's shards are `desired`; no request if they are known to be."""
-        digest = digest_of(desired)
-        if self._known.get(of) == digest:
-            return InventoryResult()
-        # Noted before it is done: whoever changes it meanwhile makes it forgotten again.
-        self._known[of] = digest
-        result = await self._write(desired, of)
-        if result.failure is not None:
-            self._known.pop(of, None)
-        return result
+        """Create, replace and delete until the stage's shards are `desired`; no request for what is shown so."""
+        done = Counter[str]()
+        wanted = {text(shard, "metadata", "name"): shard for shard in desired}
+        shown = self._shown.of(of.namespace, of.name)
+        try:
+            for name, shard in wanted.items():
+                mark = shard_of(shard)
+                if not self._shown.shows(Key(of.namespace, name), mark):
+                    how = await self._put(shard, Key(of.namespace, name), wanted=mark)
+                    if how:
+                        done[how] += 1
+            done["deleted"] += await self._delete(
+                (name for name, stage in shown.items() if stage == of.stage and name not in wanted), of
+            )
+        except errors.ClusterError as error:
+            failure = failure_of(error, ref=Ref(names.API_VERSION, KIND, of.namespace, f"{of.name}/{of.stage}"))
+            return _result(done, failure=failure)
+        return _result(done)
 
     async def delete(self, of: StageOf) -> InventoryResult:
         """Delete all shards of a stage that left the spec."""
-        self._known.pop(of, None)
-        return await self._write([], of)
+        return await self.write([], of=of)
 
-    async def _write(self, desired: Sequence[Object], of: StageOf) -> InventoryResult:
-        scope = Scope(
-            names.API_VERSION, KIND, of.namespace, label_selector=names.inventory_selector(name=of.name, stage=of.stage)
-        )
-        done = InventoryResult()
-        for attempt in range(1, ROUNDS_MAX + 1):
-            try:
-                changes = diff(desired, stored=(await self._cluster.list(scope)).items)
-                if not changes.count:
-                    return done
-                done = await self._perform(changes, of, done=done)
-            except (errors.Conflict, errors.AlreadyExists) as error:
-                if attempt == ROUNDS_MAX:
-                    return msgspec.structs.replace(done, failure=self._failure(error, of))
-            except errors.ClusterError as error:
-                return msgspec.structs.replace(done, failure=self._failure(error, of))
-            else:
-                return done
-        return done
+    async def _put(self, shard: Object, key: Key, *, wanted: Shard) -> str:
+        """Make one shard what it should be; returns what that took."""
+        absent = self._shown.get(key) is None
+        self._shown.expect(key, wanted)
+        try:
+            for attempt in range(1, ROUNDS_MAX + 1):
+                try:
+                    after = await self._create(shard) if absent else await self._replace(shard, key, wanted=wanted)
+                except (errors.Conflict, errors.AlreadyExists, errors.NotFound) as error:
+                    if attempt == ROUNDS_MAX:
+                        raise
+                    absent = isinstance(error, errors.NotFound)
+                else:
+                    break
+        except errors.ClusterError:
+            self._shown.unsure(key)
+            raise
+        if after is not None:
+            self._shown.became(key, wanted, shard_of(after))
+        return "" if after is None else "created" if absent else "replaced"
 
-    async def _perform(self, changes: Changes, of: StageOf, *, done: InventoryResult) -> InventoryResult:
-        for shard in changes.create:
-            await self._cluster.create(shard)
-        for shard in changes.replace:
-            await self._cluster.replace(shard)
-        for name in changes.delete:
+    async def _create(self, shard: Object) -> Object:
+        return await self._cluster.create(shard)
+
+    async def _replace(self, shard: Object, key: Key, *, wanted: Shard) -> Object | None:
+        """None where it turned out to be right."""
+        live = await self._cluster.get(Ref(names.API_VERSION, KIND, key.namespace, key.name))
+        return None if shard_of(live) == wanted else await self._cluster.replace(replacement(shard, live))
+
+    async def _delete(self, which: Iterable[str], of: StageOf) -> int:
+        count = 0
+        for name in which:
+            key = Key(of.namespace, name)
+            self._shown.expect(key, None)
             try:
                 await self._cluster.delete(Ref(names.API_VERSION, KIND, of.namespace, name))
+                count += 1
             except errors.NotFound:
                 continue
-        return InventoryResult(
-            created=done.created + len(changes.create),
-            replaced=done.replaced + len(changes.replace),
-            deleted=done.deleted + len(changes.delete),
-        )
+            except errors.ClusterError:
+                self._shown.unsure(key)
+                raise
+        return count
 
-    @staticmethod
-    def _failure(error: errors.ClusterError, of: StageOf) -> Failure:
-        return failure_of(error, ref=Ref(names.API_VERSION, KIND, of.namespace, f"{of.name}/{of.stage}"))
+
+def _result(done: Counter[str], *, failure: Failure | None = None) -> InventoryResult:
+    return InventoryResult(created=done["created"], replaced=done["replaced"], deleted=done["deleted"], failure=failure)

@@ -6,11 +6,12 @@ the scopes that are looked at, never on how many look.
 
 from reconciler.adapters.watches.registry import Watches, WatchReport
 from reconciler.adapters.watches.settings import WatchSettings
-from reconciler.adapters.watches.store import Key, Projection, without_noise
+from reconciler.adapters.watches.store import Kept, Key, Projection, without_noise
 from reconciler.adapters.watches.subscription import Change, Subscription
 
 __all__ = [
     "Change",
+    "Kept",
     "Key",
     "Projection",
     "Subscription",

@@ -13,10 +13,10 @@ import msgspec
 
 from reconciler.adapters.watches.settings import Pace, WatchSettings
 from reconciler.adapters.watches.shared import Mode, SharedWatch
-from reconciler.adapters.watches.store import Key, Projection, without_noise
+from reconciler.adapters.watches.store import Kept, Key, Projection, without_noise
 from reconciler.adapters.watches.subscription import Subscription
 from reconciler.errors import ClusterError
-from reconciler.ports.cluster import Cluster, Object, Scope
+from reconciler.ports.cluster import Cluster, Scope
 
 _SETTINGS = WatchSettings()
 
@@ -56,7 +56,7 @@ class Watches:
         scope: Scope,
         *,
         keys: Collection[Key] | None = None,
-        on_change: Callable[[Key, Object | None], None] | None = None,
+        on_change: Callable[[Key, Kept | None], None] | None = None,
         on_problem: Callable[[ClusterError | None], None] | None = None,
     ) -> Subscription:
         """Hear of the objects in `scope`, or of those of them that `keys` names; needs a running event loop.

@@ -7,14 +7,24 @@ never asks faster than its backoff; a position is only dropped when the server s
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Literal, Protocol, runtime_checkable
 
 from reconciler.adapters.watches.settings import Pace
-from reconciler.adapters.watches.store import Key, Listener, Projection, Store, key_of
+from reconciler.adapters.watches.store import Kept, Key, Listener, Projection, Store, key_of
 from reconciler.errors import ClusterError, Forbidden, Gone, NoSuchKind, NotFound, TooManyRequests, Unavailable
-from reconciler.ports.cluster import Cluster, Ref, Scope, WatchEvent
+from reconciler.ports.cluster import Cluster, ObjectList, Ref, Scope, WatchEvent
 
 Mode = Literal["starting", "watching", "polling", "failing"]
+
+
+@runtime_checkable
+class Paged(Protocol):
+    """A cluster that gives lists page by page as well."""
+
+    def pages(self, scope: Scope) -> AsyncGenerator[ObjectList, None]:
+        """The pages of a list, each with the version of the whole. Raises `Gone` where it cannot be read to its end."""
 
 
 class SharedWatch:
@@ -106,15 +116,28 @@ class SharedWatch:
             await self._pause()
 
     async def _list(self) -> None:
+        latest: dict[Key, Kept] = {}
+        version = ""
         try:
-            listed = await self._cluster.list(self.scope)
+            # Reduced page by page: all of a large scope at once would be many times what is kept of it.
+            async for page in self._pages():
+                latest |= self.store.reduced(page.items)
+                version = page.resource_version
         except NoSuchKind:
             # Of a kind that is not installed there are no objects; whether it stays so is asked again.
-            self.store.listed([])
+            self.store.listed({})
             raise
-        self.store.listed(listed.items)
-        self._position = listed.resource_version
+        self.store.listed(latest)
+        self._position = version
         self._well()
+
+    async def _pages(self) -> AsyncIterator[ObjectList]:
+        if isinstance(self._cluster, Paged):
+            async with aclosing(self._cluster.pages(self.scope)) as pages:
+                async for page in pages:
+                    yield page
+        else:
+            yield await self._cluster.list(self.scope)
 
     def _take(self, event: WatchEvent) -> None:
         metadata = event.object.get("metadata") or {}

@@ -6,14 +6,17 @@ nobody.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from reconciler.errors import ClusterError
 from reconciler.ports.cluster import Object, Scope
 
-#: Reduces an object to what is kept of it. It must not change its argument's meaning for others: return a new dict.
-Projection = Callable[[Scope, Object], Object]
+#: What is kept of an object: any value that compares by its content. Thousands of them are kept: small is good.
+Kept = Any
+#: Reduces an object to what is kept of it. It must not change its argument's meaning for others: return a new value.
+Projection = Callable[[Scope, Object], Kept]
 
 
 class Key(NamedTuple):
@@ -37,7 +40,7 @@ class Listener(Protocol):
     def sync(self) -> None:
         """The first complete look is done: the initial state is to be told."""
 
-    def changed(self, key: Key, obj: Object | None, *, fresh: bool) -> None:
+    def changed(self, key: Key, obj: Kept | None, *, fresh: bool) -> None:
         """The object has a new state. `fresh`: it did not exist before."""
 
     def set_problem(self, problem: ClusterError | None) -> None:
@@ -51,7 +54,7 @@ class Store:
     """Objects by key; subscribers are indexed by the keys that they named: an event costs only those it concerns."""
 
     def __init__(self, scope: Scope, project: Projection) -> None:
-        self.objects: dict[Key, Object] = {}
+        self.objects: dict[Key, Kept] = {}
         self.subscribers: set[Listener] = set()
         #: The whole scope was looked at and is being watched.
         self.complete = False
@@ -69,7 +72,7 @@ class Store:
         """Named keys that nobody has looked at yet."""
         return [key for key in self._of_key if key not in self._asked]
 
-    def of(self, keys: frozenset[Key] | None) -> dict[Key, Object]:
+    def of(self, keys: frozenset[Key] | None) -> dict[Key, Kept]:
         """The objects that exist: all, or those of `keys`."""
         if keys is None:
             return dict(self.objects)
@@ -94,9 +97,12 @@ class Store:
                     del self._of_key[key]
                     self._asked.discard(key)
 
-    def listed(self, items: Iterable[Object]) -> None:
-        """The whole scope as it is now: what is not in it is gone."""
-        latest = {key_of(item): self._project(self._scope, item) for item in items}
+    def reduced(self, items: Iterable[Object]) -> dict[Key, Kept]:
+        """What is to be kept of items of a list."""
+        return {key_of(item): self._project(self._scope, item) for item in items}
+
+    def listed(self, latest: dict[Key, Kept]) -> None:
+        """The whole scope as it is now, reduced: what is not in it is gone."""
         for key in [key for key in self.objects if key not in latest]:
             self.drop(key)
         for key, obj in latest.items():
@@ -128,13 +134,13 @@ class Store:
         for subscription in tuple(self._of_key.get(key, ())):
             self._sync(subscription)
 
-    def _keep(self, key: Key, obj: Object) -> None:
+    def _keep(self, key: Key, obj: Kept) -> None:
         before = self.objects.get(key)
         if before != obj:
             self.objects[key] = obj
             self._tell(key, obj, fresh=before is None)
 
-    def _tell(self, key: Key, obj: Object | None, *, fresh: bool) -> None:
+    def _tell(self, key: Key, obj: Kept | None, *, fresh: bool) -> None:
         for subscription in (*self._of_all, *self._of_key.get(key, ())):
             subscription.changed(key, obj, fresh=fresh)
 
@@ -152,7 +158,8 @@ class Store:
 def key_of(item: Object) -> Key:
     """The key of an object; an object without metadata is the server's bug and gets empty names."""
     metadata = item.get("metadata") or {}
-    return Key(metadata.get("namespace") or "", metadata.get("name") or "")
+    # Thousands share a namespace: its name is kept once.
+    return Key(sys.intern(metadata.get("namespace") or ""), metadata.get("name") or "")
 
 
 def without_noise(scope: Scope, item: Object) -> Object:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from itertools import islice
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from reconciler.adapters.watches.store import Key, Store
+from reconciler.adapters.watches.store import Kept, Key, Store
 from reconciler.errors import ClusterError
-from reconciler.ports.cluster import Object
+
+#: Changes that are told before others get their turn in the event loop.
+TOLD_AT_ONCE = 200
 
 
 class Change(NamedTuple):
     """The latest state of an object: as projected, or None when it does not exist."""
 
     key: Key
-    object: Object | None
+    object: Kept | None
 
 
 class Subscription:
@@ -36,7 +39,7 @@ class Subscription:
         store: Store,
         *,
         keys: Collection[Key] | None,
-        on_change: Callable[[Key, Object | None], None] | None,
+        on_change: Callable[[Key, Kept | None], None] | None,
         on_problem: Callable[[ClusterError | None], None] | None,
         leave: Callable[[Subscription], None],
     ) -> None:
@@ -50,14 +53,14 @@ class Subscription:
         self._store = store
         self._on_change, self._on_problem = on_change, on_problem
         self._leave = leave
-        self._pending: dict[Key, Object | None] = {}
+        self._pending: dict[Key, Kept | None] = {}
         #: Pending objects that came into being after the subscriber was last told.
         self._fresh: set[Key] = set()
         self._told_problem: ClusterError | None = None
         self._woken = asyncio.Event()
         self._scheduled = False
 
-    async def snapshot(self) -> dict[Key, Object]:
+    async def snapshot(self) -> dict[Key, Kept]:
         """The objects in the scope (or those of `keys` that exist), once synced; changes are told from here on.
 
         Waits as long as the scope cannot be looked at; `problem` says why. Raises `RuntimeError` when it was closed.
@@ -68,11 +71,11 @@ class Subscription:
         self._fresh.clear()
         return self._store.of(self.keys)
 
-    def get(self, key: Key) -> Object | None:
+    def get(self, key: Key) -> Kept | None:
         """The latest projected state of one object; None when it is absent or not known yet (see `synced`)."""
         return self._store.objects.get(key)
 
-    def objects(self) -> dict[Key, Object]:
+    def objects(self) -> dict[Key, Kept]:
         """The latest projected state of all objects in the scope (or those of `keys` that exist) that are known."""
         return self._store.of(self.keys)
 
@@ -92,12 +95,13 @@ class Subscription:
         self._fresh = set(self._pending) if self.keys is None else set()
         self._schedule()
 
-    def changed(self, key: Key, obj: Object | None, *, fresh: bool) -> None:
+    def changed(self, key: Key, obj: Kept | None, *, fresh: bool) -> None:
         """The object has a new state. `fresh`: it did not exist before."""
         if not self.synced:
             return
-        if obj is None and key in self._fresh:
+        if obj is None and key in self._fresh and self._on_change is None:
             # Came and went untold. Without this, names that come and go would pile up at a subscriber that is slow.
+            # One that is called is not, and it may know of what came: it made it.
             self._fresh.discard(key)
             self._pending.pop(key, None)
             return
@@ -152,10 +156,13 @@ class Subscription:
             self._call(self._on_problem, self.problem)
         if self._on_change is None:
             return
-        pending, self._pending = self._pending, {}
-        self._fresh.clear()
-        for key, obj in pending.items():
-            self._call(self._on_change, key, obj)
+        for key in list(islice(self._pending, TOLD_AT_ONCE)):
+            if key in self._pending:
+                self._fresh.discard(key)
+                self._call(self._on_change, key, self._pending.pop(key))
+        if self._pending:
+            # The first look at thousands: what they set going finds room in between.
+            self._schedule()
 
     def _call(self, callback: Callable[..., None], *args: object) -> None:
         if self.closed:

@@ -5,14 +5,18 @@ Not their execution.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from reconciler.api import duration
+from reconciler.api.defaults import VERBS
 from reconciler.api.problems import Problem
 from reconciler.api.rules import common, sources
 from reconciler.api.types import Action, StageActions
 
-VERBS: Final = ("patch", "http", "wait", "job", "delete", "apply")
+#: What stands before an `@` in the authority of a URL (RFC 3986 §3.2.1).
+_USERINFO: Final = re.compile(r"[^:/?#]+://[^/?#]*@")
 
 
 class Place(NamedTuple):
@@ -49,11 +53,40 @@ def of_list(actions: Sequence[Action], *, path: str, place: Place) -> Iterator[P
         yield from common.required(action.name, path=f"{at}.name")
         verbs = [verb for verb in VERBS if getattr(action, verb) is not None]
         yield from common.exactly_one(verbs, of="patch, http, wait, job, delete and apply", path=at)
+        yield from _bound(action, path=at)
+        yield from _request(action, path=f"{at}.http")
         yield from _scope(action, path=at, place=place)
         yield from _anchor(action, path=f"{at}.completionAnchor", place=place)
         for verb, part in (("job", action.job), ("apply", action.apply)):
             if part is not None:
                 yield from sources.of_ref(part.source_ref, path=f"{at}.{verb}.sourceRef")
+
+
+def _bound(action: Action, *, path: str) -> Iterator[Problem]:
+    wait = action.wait
+    if wait is None or not wait.duration or not action.timeout:
+        return
+    if 0 < duration.parse(action.timeout) < duration.parse(wait.duration):
+        yield Problem(
+            f"{path}.timeout",
+            f"is {action.timeout}, less than the {wait.duration} of wait.duration: it could never end well; "
+            "raise it, or remove it",
+        )
+
+
+def _request(action: Action, *, path: str) -> Iterator[Problem]:
+    """What may be wrong with a request before it is made; hosts are judged when it is."""
+    http = action.http
+    if http is None:
+        return
+    if _USERINFO.match(http.url):
+        # The spec is recorded, shown and exported: a password has no place in it (DESIGN I8).
+        yield Problem(
+            f"{path}.url",
+            "holds a user name or password; put them into a Secret and name it in headersFrom, with the key Authorization",
+        )
+    for index, ref in enumerate(http.headers_from):
+        yield from common.required(ref.key, path=f"{path}.headersFrom[{index}].key")
 
 
 def _scope(action: Action, *, path: str, place: Place) -> Iterator[Problem]:

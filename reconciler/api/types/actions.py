@@ -63,6 +63,14 @@ class HttpAction(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     expected_status: Annotated[
         tuple[StatusCode, ...], says("Status codes that mean success.", effective="any 2xx")
     ] = ()
+    idempotent: Annotated[
+        bool,
+        says(
+            "The request may be sent again, with the same Idempotency-Key, where it is not known whether it arrived; "
+            "GET and HEAD always may.",
+            effective="false",
+        ),
+    ] = False
 
 
 class WaitAction(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -1,6 +1,7 @@
 """StageLedger: completions of Lifetime actions that outlive their StageSet.
 
-Types only: no CRD is generated from them yet. Same namespace and name as its StageSet, and no owner.
+Same namespace and name as its StageSet, and no owner. The spec is the operators', the status a projection of the
+ledger.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from reconciler.api.fields import Time, map_by, says
 from reconciler.api.types.metadata import Condition, ObjectMeta
+from reconciler.api.types.status import LedgerPosition
 
 
 class BaselineEntry(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -51,6 +53,7 @@ class StageLedgerStatus(Struct, frozen=True, kw_only=True, rename="camel", omit_
 
     completed_actions: Annotated[tuple[CompletedAction, ...], says("Completions.")] = ()
     conditions: Annotated[tuple[Condition, ...], says("BaselineValid.", crd=map_by("type"))] = ()
+    ledger: Annotated[LedgerPosition | None, says("Place in the ledger that the status was made from.")] = None
 
 
 class StageLedger(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

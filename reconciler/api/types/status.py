@@ -78,6 +78,9 @@ class StageStatus(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     ledger_revision: Annotated[str, says("Revision that executedActions is for.")] = ""
     executed_version_actions: Annotated[tuple[str, ...], says("Actions done for ledgerVersion.")] = ()
     ledger_version: Annotated[str, says("Version that executedVersionActions is for.")] = ""
+    held_actions: Annotated[
+        tuple[str, ...], says("Actions that may or may not have run; the stage waits for an operator's answer.")
+    ] = ()
     last_handled_reconcile_at: Annotated[str, says("Last handled token of reconcile-stage.")] = ""
     last_handled_promotion: Annotated[str, says("Last handled token of promote.")] = ""
     promotion_state: Annotated[PromotionState | None, says("Where the stage stands on its way to promotion.")] = None
@@ -127,6 +130,9 @@ class StageSetStatus(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     conditions: Annotated[tuple[Condition, ...], says("Ready, Reconciling and Stalled.")] = ()
     ledger: Annotated[LedgerPosition | None, says("Place in the ledger that the status was made from.")] = None
     last_handled_reconcile_at: Annotated[str, says("Last handled value of reconcile.fluxcd.io/requestedAt.")] = ""
+    handled_requests: Annotated[
+        dict[str, str], says("Last handled request of each kind: reconcile-stage, resolve, reset-ledger.")
+    ] = {}
     last_attempted_revisions: Annotated[
         dict[str, str], says("Revisions of the current or last run, by kind/namespace/name of the source.")
     ] = {}

@@ -10,9 +10,11 @@ import pytest
 
 from ledger import events as e
 from reconciler import errors
+from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.projector import Projector
+from reconciler.adapters.watches import Watches
 from reconciler.api import names
-from reconciler.compute.inventory import StageOf
+from reconciler.installation import project
 from reconciler.ports.cluster import Ref, Scope
 from tests.reconciler.adapters.world import STAGESET, Clock, Shown, cluster_with_crds, settled, shown
 from tests.reconciler.making import opened, spec
@@ -51,16 +53,35 @@ class Bench:
     def __init__(self, cluster, member: Shown, clock: Clock) -> None:
         self.plain, self.cluster, self.member, self.clock = cluster, Counted(cluster), member, clock
         self.slept: list[float] = []
+        self.watches = Watches(cluster, jitter=lambda: 0.0, project=project)
+        self.known: Inventories | None = None
         self.projector = self.another()
 
     def another(self) -> Projector:
-        """A projector that knows nothing, as after a restart."""
+        """A projector that knows nothing but what the watch shows, as after a restart."""
+        if self.known is not None:
+            self.known.close()
+        self.known = Inventories(on_change=self.changed, on_synced=lambda: None)
+        self.known.start(self.watches, namespaces=("",))
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
             await asyncio.sleep(0)
 
-        return Projector(self.cluster, clock=self.clock, shard_cap=10, sleep=sleep)
+        return Projector(self.cluster, clock=self.clock, shard_cap=10, inventories=self.known, sleep=sleep)
+
+    def changed(self, *_: str) -> None:
+        self.projector.inventories_changed(self.member)
+
+    async def restart(self) -> None:
+        await self.projector.close()
+        self.projector = self.another()
+        await settled(self.plain)
+
+    async def close(self) -> None:
+        await self.projector.close()
+        self.known.close()
+        await self.watches.close()
 
     async def project(self, *, refresh: bool = True) -> Counter[str]:
         """Tell of a change, let it be written, let the watch show it; returns what was written."""
@@ -91,8 +112,9 @@ def run(test: Callable[[Bench], Awaitable[None]], *finalizers: str, **renders: t
         cluster = await cluster_with_crds(clock)
         member = await shown(cluster, *(finalizers or (names.FINALIZER,)), **renders)
         bench = Bench(cluster, member, clock)
+        await settled(cluster)
         await test(bench)
-        await bench.projector.close()
+        await bench.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(inside())
@@ -146,7 +168,7 @@ def test_after_a_restart_a_status_that_is_right_is_not_written_again():
         bench.member.stream.fact(opened("db", "app"))
         bench.member.stream.rest()
         await bench.project()
-        bench.projector = bench.another()
+        await bench.restart()
         assert await bench.project() == {}
 
     run(test)
@@ -268,10 +290,95 @@ def test_an_inventory_that_was_deleted_is_written_again():
         await bench.project()
         before = await bench.inventories()
         await bench.plain.delete(Ref(names.API_VERSION, "StageInventory", "shop", before[0]))
-        of = StageOf(namespace="shop", name="rel", uid=bench.member.target.uid, stage="app")
-        bench.projector.inventory_changed(of, bench.member)
         await settled(bench.plain)
         assert await bench.inventories() == before
+
+    run(test)
+
+
+def test_an_inventory_that_was_changed_by_hand_is_put_right():
+    async def test(bench):
+        bench.member.stream.fact(opened("db"))
+        bench.member.stream.rest()
+        await bench.project()
+        (name,) = await bench.inventories()
+        ref = Ref(names.API_VERSION, "StageInventory", "shop", name)
+        before = await bench.plain.get(ref)
+        for change in (
+            {"spec": {"entries": []}},
+            {"metadata": {"labels": None}},
+            {"metadata": {"ownerReferences": None}},
+        ):
+            await bench.plain.patch(ref, change, type="merge")
+            await settled(bench.plain)
+            after = await bench.plain.get(ref)
+            assert after["spec"] == before["spec"]
+            assert after["metadata"]["labels"] == before["metadata"]["labels"]
+            assert after["metadata"]["ownerReferences"] == before["metadata"]["ownerReferences"]
+
+    run(test, db=("a",))
+
+
+def test_one_that_nobody_wants_is_deleted():
+    async def test(bench):
+        bench.member.stream.fact(opened("db"))
+        bench.member.stream.rest()
+        await bench.project()
+        before = await bench.inventories()
+        labels = names.inventory_labels(name="rel", stage="gone", shard=0)
+        foreign = {
+            "apiVersion": names.API_VERSION,
+            "kind": "StageInventory",
+            "metadata": {"name": "x", "namespace": "shop"},
+        }
+        foreign["metadata"]["labels"] = labels
+        await bench.plain.create(foreign)
+        await settled(bench.plain)
+        assert await bench.inventories() == before
+
+    run(test, db=("a",))
+
+
+def test_after_a_restart_inventories_that_are_right_cost_no_request():
+    async def test(bench):
+        bench.member.stream.fact(opened("db", "app"))
+        bench.member.stream.rest()
+        await bench.project()
+        await bench.restart()
+        bench.cluster.writes.clear()
+        bench.projector.inventories_changed(bench.member)
+        await settled(bench.plain)
+        assert bench.cluster.writes == {}
+        assert bench.projector._stages == {}
+
+    run(test, db=("a",))
+
+
+def test_before_it_is_known_what_there_is_no_inventory_is_written():
+    async def test(bench):
+        bench.member.stream.fact(opened("db"))
+        bench.member.stream.rest()
+        await bench.projector.close()
+        bench.projector = bench.another()
+        bench.known.close()
+        assert "create StageInventory" not in await bench.project()
+
+    run(test)
+
+
+def test_a_server_that_makes_something_else_of_an_inventory_is_not_written_to_for_ever():
+    async def test(bench):
+        crd = Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "stageinventories.stages.metio.wtf")
+        path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/stagePosition"
+        await bench.plain.patch(crd, [{"op": "remove", "path": path}], type="json")
+        await settled(bench.plain)
+        bench.member.stream.fact(opened("db", "app"))
+        bench.member.stream.rest()
+        assert (await bench.project())["create StageInventory"] == 2
+        assert await bench.project() == {}
+        bench.projector.inventories_changed(bench.member)
+        await settled(bench.plain)
+        assert bench.cluster.writes == {}
 
     run(test)
 
@@ -287,8 +394,6 @@ def test_one_that_is_deleted_while_it_is_written_is_not_missed():
             bench.cluster.during = None
             (name,) = await bench.inventories()
             await bench.plain.delete(Ref(names.API_VERSION, "StageInventory", "shop", name))
-            of = StageOf(namespace="shop", name="rel", uid=bench.member.target.uid, stage="db")
-            bench.projector.inventory_changed(of, bench.member)
 
         bench.cluster.during = deleted
         await bench.project()
@@ -428,7 +533,7 @@ def test_after_a_restart_what_was_told_is_not_told_again():
         bench.member.stream.fact(opened("db"))
         bench.member.stream.rest()
         await bench.project()
-        bench.projector = bench.another()
+        await bench.restart()
         await bench.project()
         bench.member.stream.fact(e.OperatorSuspended())
         await bench.project()

@@ -13,7 +13,7 @@ from ledger.chain import Head
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.flux import source_crds
 from reconciler.api import names
-from reconciler.compute.observed import observed_of, project_stageset
+from reconciler.compute.observed import project_stageset
 from reconciler.errors import NotFound
 from reconciler.ports.cluster import Object, Ref, Scope
 from reconciler.ports.hands import Target
@@ -42,7 +42,7 @@ def crd(kind: str) -> Object:
 async def cluster_with_crds(clock: Clock, *, flux: bool = False) -> MemoryCluster:
     """A cluster with the namespace `shop`."""
     cluster = MemoryCluster(lambda: clock.ms / 1000)
-    for kind in ("stagesets", "stageinventories"):
+    for kind in ("stagesets", "stageinventories", "stageledgers"):
         await cluster.create(crd(kind))
     for definition in source_crds() if flux else ():
         await cluster.create(definition)
@@ -86,7 +86,7 @@ class Shown:
 
 
 def observe(obj: Object) -> Any:
-    return observed_of(project_stageset(Scope(names.API_VERSION, "StageSet"), obj))
+    return project_stageset(Scope(names.API_VERSION, "StageSet"), obj)
 
 
 async def shown(cluster: MemoryCluster, *finalizers: str, **renders: tuple[str, ...]) -> Shown:

@@ -37,7 +37,7 @@ def _at(one: crd.Crd, path: str) -> dict[str, Any]:
     return dict(_walk(_schema(one)))[path]
 
 
-_STAGESET, _INVENTORY = crd.CRDS
+_STAGESET, _INVENTORY, _LEDGER = crd.CRDS
 
 
 @pytest.mark.parametrize("one", crd.CRDS, ids=lambda one: one.kind)
@@ -112,6 +112,23 @@ def test_identity_of_the_inventory() -> None:
     ]
 
 
+def test_identity_of_the_stageledger() -> None:
+    found = crd.document(_LEDGER)
+    (version,) = found["spec"]["versions"]
+    assert found["spec"]["names"] == {
+        "kind": "StageLedger",
+        "listKind": "StageLedgerList",
+        "plural": "stageledgers",
+        "singular": "stageledger",
+        "shortNames": ["sledger"],
+    }
+    assert version["subresources"] == {"status": {}}
+    assert version["additionalPrinterColumns"] == [
+        {"name": "Completed", "type": "string", "jsonPath": ".status.completedActions[*].action", "priority": 1},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    ]
+
+
 def test_a_bare_object_is_stored() -> None:
     assert all("required" not in _schema(one) for one in crd.CRDS)
     assert _at(_STAGESET, ".metadata") == {"type": "object"}
@@ -148,6 +165,22 @@ def test_a_bare_object_is_stored() -> None:
 )
 def test_limits_reach_the_schema(path: str, expected: dict[str, Any]) -> None:
     found = _at(_STAGESET, path)
+    assert {key: found.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (".spec.baseline[]", {"required": ["action", "stage"]}),
+        (".status.completedActions[]", {"required": ["action", "completedAt", "origin", "stage"]}),
+        (".status.completedActions[].origin", {"enum": ["Baselined", "Executed"]}),
+        (".status.completedActions[].anchor", {"required": ["apiVersion", "kind", "name", "uid"]}),
+        (".status.conditions", {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+        (".status.ledger.version", {"format": "int64", "minimum": 0}),
+    ],
+)
+def test_limits_of_the_stageledger(path: str, expected: dict[str, Any]) -> None:
+    found = _at(_LEDGER, path)
     assert {key: found.get(key) for key in expected} == expected
 
 

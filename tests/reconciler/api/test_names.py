@@ -118,3 +118,10 @@ def test_pruning_is_disabled_by_label_or_annotation_in_any_case() -> None:
 )
 def test_stage_tokens_are_split_at_the_first_at(value: str, found: StageToken | None) -> None:
     assert names.parse_stage_token(value) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "ok"), [("db", True), ("a-1", True), ("", False), ("-a", False), ("a\n", False), ("a" * 64, False)]
+)
+def test_names_of_stages_are_those_of_the_api(name: str, ok: bool) -> None:
+    assert names.is_stage_name(name) is ok

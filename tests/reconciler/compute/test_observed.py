@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.api import names
 from reconciler.api.types import StageSet
-from reconciler.compute.observed import observed_of, project_stageset, read_spec, sources_of, status_mark
+from reconciler.compute.observed import project_stageset, read_spec, sources_of, status_mark
 from reconciler.ports.cluster import Scope
 from reconciler.triggers import Obstacle
 
@@ -25,7 +25,7 @@ OBJECT = {
 
 
 def observed(**changes):
-    return observed_of(project_stageset(SCOPE, {**OBJECT, **changes}))
+    return project_stageset(SCOPE, {**OBJECT, **changes})
 
 
 def test_what_is_kept_of_it():
@@ -39,12 +39,16 @@ def test_what_is_kept_of_it():
     assert found.status == status_mark(OBJECT["status"])
 
 
-def test_nothing_else_is_kept():
-    kept = project_stageset(SCOPE, OBJECT)
-    assert set(kept) == {"metadata", "spec", "status", "ready"}
-    assert not {"labels", "managedFields"} & set(kept["metadata"])
-    assert set(kept["metadata"]["annotations"]) == {names.REQUESTED_AT}
-    assert isinstance(kept["spec"], bytes)
+def test_a_change_of_nothing_that_is_read_makes_no_difference():
+    meta = {**OBJECT["metadata"], "labels": {}, "managedFields": [], "annotations": {names.REQUESTED_AT: "now"}}
+    assert observed(metadata=meta) == observed()
+    assert observed(metadata={**meta, "annotations": {}}) != observed()
+
+
+def test_words_that_many_have_in_common_are_kept_once():
+    one, other = observed(), observed(metadata={**OBJECT["metadata"], "name": "".join(["o", "ther"])})
+    assert one.finalizers is other.finalizers
+    assert one.ready is other.ready
 
 
 def test_a_status_that_changed_has_another_mark():
@@ -54,7 +58,7 @@ def test_a_status_that_changed_has_another_mark():
 
 
 def test_one_that_is_bare():
-    found = observed_of(project_stageset(SCOPE, {"metadata": {"name": "rel", "namespace": "shop", "uid": "u"}}))
+    found = project_stageset(SCOPE, {"metadata": {"name": "rel", "namespace": "shop", "uid": "u"}})
     assert (found.generation, found.requested_at, found.finalizers, found.ready) == (0, "", (), ("", ""))
     assert isinstance(read_spec(found), Obstacle)
 
@@ -67,7 +71,8 @@ def test_one_that_is_being_deleted():
 def test_a_good_spec_is_read_with_its_sources():
     found = read_spec(observed())
     assert isinstance(found, StageSet)
-    assert sources_of(found, namespace="shop") == [("db", (names.SOURCE_API_VERSION, "ExternalArtifact", "shop", "db"))]
+    source = (names.SOURCE_API_VERSION, "ExternalArtifact", "shop", "db")
+    assert sources_of(found, namespace="shop") == [("db", "", source)]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ledger.chain import Head
 from ledger.instant import to_text
 from reconciler.api.reasons import MESSAGE_CHARS_MAX, RUNBOOKS
 from reconciler.compute.status import status_of
+from tests.reconciler.actions.acting import Acted, http, with_actions
 from tests.reconciler.making import START_MS, STREAM, Stream, items, opened, spec
 
 CRD = Path(__file__).parents[3] / "deploy/crds/stages.metio.wtf_stagesets.yaml"
@@ -223,3 +224,67 @@ def _unknown(value, schema, path="status") -> list[str]:
     for key in value.keys() & schema.get("properties", {}).keys():
         found += _unknown(value[key], schema["properties"][key], f"{path}.{key}")
     return found
+
+
+# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def acted(**hooks) -> Acted:
+    stream = Acted()
+    stream.start(with_actions("db", **hooks), "app")
+    return stream
+
+
+def test_what_was_executed_is_shown_with_its_revision():
+    stream = acted(pre=[http("one"), http("two")])
+    stream.at("two")
+    assert status(stream)["stages"][0]["executedActions"] == ["one"]
+    stream.rest()
+    shown = status(stream)["stages"][0]
+    assert (shown["executedActions"], shown["ledgerRevision"]) == (["one", "two"], "v1")
+    assert "executedActions" not in status(stream)["stages"][1]
+
+
+def test_an_action_at_work_is_named():
+    stream = acted(pre=[http("one", retries=1)], post=[http("check")])
+    stream.at("one")
+    assert conditions(stream)["Reconciling"][2] == "stage db (1 of 2): pre-action: one"
+    stream.fail()
+    assert conditions(stream)["Reconciling"][2] == "stage db (1 of 2): pre-action: one is tried again soon"
+
+
+def test_a_post_action_is_a_part_of_verifying():
+    stream = acted(post=[http("check")])
+    stream.at("check")
+    assert phases(stream)["db"] == "Verifying"
+
+
+def test_a_failure_is_shown_while_what_follows_it_is_at_work():
+    stream = acted(on_failure=[http("tell")])
+    stream.until("verify").fail()
+    assert phases(stream)["db"] == "Failed"
+    assert conditions(stream)["Ready"][:2] == ("False", "StageFailed")
+
+
+def test_what_is_held_is_listed():
+    stream = acted(pre=[http("one")])
+    stream.at("one").doubt()
+    assert status(stream)["stages"][0]["heldActions"] == ["one"]
+    assert "stagesetctl resolve rel -n shop" in conditions(stream)["Ready"][2]
+
+
+def test_a_dirty_action_has_a_reason_of_its_own():
+    stream = Acted()
+    given = with_actions("db", pre=[http("seed", scope="Lifetime")])
+    for _ in range(6):
+        stream.start(given, trigger="retry")
+        stream.rest() if len(stream.performed) == 5 else stream.at("seed").fail()
+    assert conditions(stream)["Ready"][1] == "ActionDirty"
+
+
+def test_requests_that_were_taken_up_are_shown():
+    stream = acted()
+    stream.rest()
+    stream.fact(e.OperatorRequested(request="reconcile-stage", token="db@t1"))
+    assert status(stream)["handledRequests"] == {"reconcile-stage": "db@t1"}
+    assert [one.get("lastHandledReconcileAt") for one in status(stream)["stages"]] == ["db@t1", None]

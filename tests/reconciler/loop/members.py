@@ -6,12 +6,13 @@ from typing import Any
 
 from ledger.chain import Head
 from reconciler.api import names
-from reconciler.compute.observed import observed_of, project_stageset
+from reconciler.compute.observed import project_stageset
 from reconciler.loop.controller import Controller
 from reconciler.loop.driver import Parts
 from reconciler.loop.member import Member, Shared
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Scope
+from reconciler.ports.members import Observed
 from reconciler.ports.sources import Unknown
 from reconciler.settings import Settings
 from reconciler.state import State
@@ -39,7 +40,7 @@ def stageset(*stages: Any, name: str = "rel", uid: str = "0a1b2c3d", **fields: A
     }
 
 
-def kept(obj: Object) -> Object:
+def kept(obj: Object) -> Observed:
     return project_stageset(STAGESETS, obj)
 
 
@@ -73,6 +74,10 @@ class World:
         self.clock, self.journal, self.sources, self.outlet = Clock(), Journal(), Sources(), Outlet()
         self.hands = Hands(self.journal)
         self.inspected: list[Member] = []
+        self.recovering: list[Member] = []
+        #: what is called for beside the spec
+        self.beside: Any = None
+        self.call: Any = None
         self.gone: list[Member] = []
         self.dispossessed: list[Exception] = []
         parts = Parts(
@@ -89,11 +94,13 @@ class World:
             outlet=self.outlet,
             teller=self.outlet,
             inspect=self.inspected.append,
+            recover=self.recovering.append,
+            beside=lambda member, state: self.call() if self.call else self.beside,
         )
         self.memory = Memory()
 
     def member(self, obj: Object | None = None, state: State | None = None) -> Member:
-        observed = observed_of(kept(obj or stageset()))
+        observed = kept(obj or stageset())
         found = Member(observed, state=state or State(stream=observed.stream), head=Head(), shared=self.shared)
         found.seen(observed)
         return found

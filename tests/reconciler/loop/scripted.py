@@ -10,9 +10,8 @@ from ledger import events as e
 from ledger.envelope import Draft
 from ledger.log import Appended, Batch
 from ledger.memory_log import MemoryLog
-from reconciler.effects import Effect
 from reconciler.loop.driver import Driver, Parts
-from reconciler.ports.hands import Answer, Target
+from reconciler.ports.hands import Answer, Order, Target
 from reconciler.state import State
 from tests.reconciler.making import START_MS, STREAM, Stream
 
@@ -67,6 +66,7 @@ class Hands:
         self.journal = journal
         self.world = Stream()
         self.performed: list[str] = []
+        self.orders: list[Order] = []
         self.forgotten: list[Target] = []
         self.cancelled: list[str] = []
         #: operations that do not end until the event is set
@@ -74,7 +74,9 @@ class Hands:
         #: instead of the good answer: a value, or an exception to raise
         self.answers: dict[str, Answer | Exception] = {}
 
-    async def perform(self, effect: Effect, *, target: Target, state: State) -> Answer:
+    async def perform(self, order: Order) -> Answer:
+        effect = order.effect
+        self.orders.append(order)
         name = f"{effect.operation} {effect.stage}"
         self.performed.append(name)
         self.journal.story.append(f"performing {name}")
@@ -101,12 +103,13 @@ class Watching:
     def __init__(self) -> None:
         self.facts: list[e.Event] = []
         self.asked = 0
+        self.cleared = True
         self.told: list[tuple[str, ...]] = []
         self.wake = 0
 
-    def fact(self, state: State) -> e.Event | None:
+    def fact(self, state: State) -> Draft | None:
         self.asked += 1
-        return self.facts.pop(0) if self.facts else None
+        return Draft(event=self.facts.pop(0)) if self.facts else None
 
     def recorded(self, state: State, drafts: tuple[Draft, ...], appended: Appended) -> None:
         assert appended.stream.number == state.version

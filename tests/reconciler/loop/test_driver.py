@@ -18,7 +18,7 @@ from reconciler.loop.memory import Memory
 from reconciler.ports.hands import Answer
 from reconciler.transitions import Phase
 from tests.reconciler.loop.scripted import Bench, settled
-from tests.reconciler.making import START_MS, STREAM, Stream, opened, tags
+from tests.reconciler.making import START_MS, STREAM, Stream, opened, spec, stage, tags
 
 
 def run(test: Callable[[Bench], Awaitable[None]]) -> None:
@@ -426,5 +426,140 @@ def test_a_stream_that_was_stepped_by_hand_is_gone_on_with():
         assert [type(one).__name__ for one in other.dispossessed] == ["WrongVersion"]
         assert other.hands.performed == ["connect db"]
         await other.driver.close()
+
+    run(test)
+
+
+# ── what may have been performed before ──────────────────────────────────────────────────────────────────────────
+
+
+def orders(bench) -> list[tuple[str, bool]]:
+    return [(f"{order.effect.operation} {order.effect.stage}", order.effect.first) for order in bench.hands.orders]
+
+
+def test_only_who_recorded_an_intent_performs_it_as_the_first_one():
+    async def test(bench):
+        bench.hands.held["apply"] = asyncio.Event()
+        await bench.fact(opened("db"))
+        assert orders(bench)[-1] == ("apply db", True)
+        state = bench.state
+        await bench.driver.close()
+        # Another driver finds the intent: it may have been performed.
+        heir = Bench(state)
+        heir.driver.kick()
+        await settled()
+        assert orders(heir)[0] == ("apply db", False)
+
+    run(test)
+
+
+def test_a_report_is_durable_when_it_returns_and_answers_nothing():
+    async def test(bench):
+        bench.hands.held["action"] = asyncio.Event()
+        given = spec(stage("db", actions={"pre": [{"name": "one", "http": {"url": "http://h.test"}}]}))
+        bench.journal.fail = []
+        await bench.fact(opened(given=given))
+        order = bench.hands.orders[-1]
+        assert (order.effect.operation, len(order.effect.key)) == ("action", 64)
+        item = e.Item(id="shop_m_batch_Job", v="v1", uid="u", action="created")
+        bench.journal.fail = [Unavailable("the disk is full")]
+        task = asyncio.ensure_future(order.report(e.ActionObserved(action="one", objects=[item])))
+        await settled()
+        assert not task.done()
+        bench.driver.kick()
+        await settled()
+        assert task.done()
+        assert bench.state.acts[order.effect.key].objects == {item.id: item}
+        assert bench.state.pending is not None
+        bench.hands.held["action"].set()
+        await settled()
+        assert bench.state.phase == Phase.READY
+        assert orders(bench).count(("action db", True)) == 1
+
+    run(test)
+
+
+def test_nothing_is_heard_of_an_effect_that_is_not_wanted_any_more():
+    async def test(bench):
+        bench.hands.held["verify"] = asyncio.Event()
+        await bench.fact(opened("db"))
+        order = bench.hands.orders[-1]
+        await bench.fact(e.OperatorSuspended())
+        version = bench.state.version
+        task = asyncio.ensure_future(order.report(e.VerifyObserved()))
+        await settled()
+        assert not task.done()
+        assert bench.state.version == version
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(test)
+
+
+# ── the way out ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_halt_no_effect_starts_and_what_is_under_way_is_recorded():
+    async def test(bench):
+        bench.hands.held["apply"] = asyncio.Event()
+        await bench.fact(opened("db"))
+        bench.driver.halt()
+        bench.hands.held["apply"].set()
+        await settled()
+        assert bench.state.phase == Phase.VERIFYING
+        assert bench.hands.performed[-1] == "apply db"
+
+    run(test)
+
+
+def test_what_must_not_be_broken_off_gets_time_to_end():
+    async def test(bench):
+        bench.hands.held["apply"] = asyncio.Event()
+        await bench.fact(opened("db"))
+        closing = asyncio.ensure_future(bench.driver.close(grace_s=30))
+        await settled()
+        assert not closing.done()
+        bench.hands.held["apply"].set()
+        await closing
+        assert bench.state.phase == Phase.VERIFYING
+        assert bench.hands.cancelled == []
+
+    run(test)
+
+
+@pytest.mark.parametrize(("operation", "grace_s"), [("verify", 30), ("apply", 0), ("apply", 0.001)])
+def test_what_only_waits_is_let_go_of_at_once_and_nothing_outlasts_its_grace(operation, grace_s):
+    async def test(bench):
+        bench.hands.held[operation] = asyncio.Event()
+        await bench.fact(opened("db"))
+        await bench.driver.close(grace_s=grace_s)
+        assert bench.hands.cancelled == [f"{operation} db"]
+
+    run(test)
+
+
+def test_an_effect_waits_until_it_is_known_that_the_ledger_has_it_all():
+    async def test(bench):
+        bench.watching.cleared = False
+        await bench.fact(opened("db"))
+        assert bench.hands.performed == []
+        bench.watching.cleared = True
+        bench.driver.kick()
+        await settled()
+        assert bench.state.phase == Phase.READY
+
+    run(test)
+
+
+def test_who_may_not_act_performs_nothing():
+    async def test(bench):
+        may = [False]
+        bench.driver._parts = bench.parts._replace(may_act=lambda: may[0])
+        await bench.fact(opened("db"))
+        assert bench.hands.performed == []
+        may[0] = True
+        bench.driver.kick()
+        await settled()
+        assert bench.state.phase == Phase.READY
 
     run(test)

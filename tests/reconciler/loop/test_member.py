@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from ledger import events as e
-from reconciler.compute.observed import observed_of
+from ledger.envelope import Draft
 from reconciler.ports.sources import Unknown
 from reconciler.transitions import Phase
 from tests.reconciler.loop.members import NOT_READY, World, kept, stageset
@@ -25,7 +25,7 @@ def run(test: Callable[[World], Awaitable[None]]) -> None:
 
 
 def show(member, obj) -> None:
-    member.seen(observed_of(kept(obj)))
+    member.seen(kept(obj))
 
 
 def facts(world) -> list[str]:
@@ -234,6 +234,103 @@ def test_which_namespaces_it_refers_to():
         assert member.refers_to("infra")
         assert member.refers_to("shop")
         assert not member.refers_to("else")
+        await settled()
+        await member.driver.close()
+
+    run(test)
+
+
+# ── a ledger that may be older than the world ────────────────────────────────────────────────────────────────────
+
+
+AHEAD = {"ledger": {"stream": "stageset/shop/rel/0a1b2c3d", "version": 40, "head": "sha256:x"}}
+
+
+def test_nothing_is_done_or_projected_while_the_world_shows_more_than_the_ledger_has():
+    async def test(world):
+        member = world.member(stageset(status=AHEAD))
+        await settled()
+        assert world.recovering == [member]
+        show(member, stageset(status=AHEAD, metadata={"resourceVersion": "2"}))
+        await settled()
+        assert world.recovering == [member]
+        assert (member.state.version, world.hands.performed, world.outlet.told) == (0, [], [])
+        await member.driver.close()
+
+    run(test)
+
+
+def test_what_the_world_shows_is_recorded_before_the_first_run():
+    async def test(world):
+        member = world.member(stageset(status=AHEAD))
+        member.recovered(e.StageSetAdopted(shown_version=41, shown_head="sha256:y", why="behind"))
+        await settled()
+        assert facts(world)[:2] == ["stageset.adopted", "run.opened"]
+        assert member.cleared
+        assert member.state.phase == Phase.READY
+        assert world.outlet.told
+        await member.driver.close()
+
+    run(test)
+
+
+def test_a_ledger_that_turns_out_to_have_it_all_goes_on():
+    async def test(world):
+        member = world.member(stageset(status=AHEAD))
+        member.recovered(None)
+        await settled()
+        assert facts(world)[0] == "run.opened"
+        await member.driver.close()
+
+    run(test)
+
+
+def test_the_head_of_another_stream_proves_nothing():
+    async def test(world):
+        ahead = {"ledger": {**AHEAD["ledger"], "stream": "stageset/shop/rel/another"}}
+        member = world.member(stageset(status=ahead))
+        await settled()
+        assert world.recovering == []
+        assert member.state.phase == Phase.READY
+        await member.driver.close()
+
+    run(test)
+
+
+def test_what_is_called_for_beside_the_spec_is_waited_for_and_comes_first():
+    async def test(world):
+        world.beside = False
+        member = world.member(stageset())
+        await settled()
+        assert member.state.version == 0
+        found = [Draft(event=e.OperatorRequested(request="reconcile-stage", token="db@1"))]
+        world.call = lambda: found.pop() if found else None
+        member.driver.kick()
+        await settled()
+        assert facts(world)[:2] == ["operator.requested", "run.opened"]
+        await member.driver.close()
+
+    run(test)
+
+
+def test_at_rest_the_spec_that_was_read_is_not_kept():
+    async def test(world):
+        member = world.member()
+        await settled()
+        assert member.state.phase == Phase.READY
+        assert member._parsed is None
+        assert member.refers_to("shop")
+        assert not member.refers_to("elsewhere")
+        assert member._parsed is None
+        await member.driver.close()
+
+    run(test)
+
+
+def test_before_its_spec_was_read_it_is_read_to_tell_its_sources():
+    async def test(world):
+        member = world.member(stageset(metadata={"finalizers": []}))
+        assert member.refers_to("shop")
         await settled()
         await member.driver.close()
 

@@ -273,7 +273,7 @@ def test_lying_content_length() -> None:
     async def check(world: World) -> None:
         more = await world.refusal(world.url("/more"))
         assert (more.reason, more.retryable) == ("Unreachable", True)
-        assert "broke before the whole body" in more.message
+        assert "broke before the whole answer" in more.message
         assert (await world.refusal(world.url("/less"))).reason in ("DigestMismatch", "Unreachable")
 
     run({"/more": lies(len(BODY) + 10, BODY), "/less": lies(len(BODY) - 10, BODY)}, check)

@@ -13,14 +13,17 @@ import yaml
 from msgspec.structs import replace
 
 from ledger import events as e
+from ledger.events import Event
 from reconciler.adapters.clusters import Clusters
 from reconciler.adapters.hands import Performer, Tools
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
 from reconciler.adapters.memory.cluster import MemoryCluster
+from reconciler.adapters.requests import Caller
+from reconciler.compute.urlguard import Guard
 from reconciler.errors import NotFound, OperationError
 from reconciler.plan import plan
 from reconciler.ports.cluster import Object, Ref
-from reconciler.ports.hands import Answer, Target
+from reconciler.ports.hands import Answer, Order, Target
 from tests.reconciler.adapters.world import Clock, cluster_with_crds, settled
 from tests.reconciler.loop.scripted import Journal
 from tests.reconciler.making import Stream, opened, pins, spec
@@ -92,10 +95,20 @@ class Rollout:
         """What was in memory only is gone."""
         self.performer = Performer(self.tools)
 
-    async def perform(self) -> Answer:
-        """Perform what is pending, and record its answer."""
+    def order(self, *, first: bool = True) -> Order:
+        """What is pending, as the loop would order it."""
         (effect,) = plan(self.stream.state).effects
-        work = asyncio.ensure_future(self.performer.perform(effect, target=TARGET, state=self.stream.state))
+
+        async def report(event: Event) -> None:
+            self.stream.fact(event, stage=effect.stage, intent=effect.intent, idem=effect.key)
+
+        return Order(effect._replace(first=first), TARGET, self.stream.state, report)
+
+    async def perform(self, *, first: bool = True) -> Answer:
+        """Perform what is pending, and record its answer."""
+        order = self.order(first=first)
+        effect = order.effect
+        work = asyncio.ensure_future(self.performer.perform(order))
         while not work.done():
             await settled(self.cluster)
         answer = await work
@@ -131,6 +144,7 @@ def run(test: Any) -> None:
         tools = Tools(
             clusters=clusters,
             fetcher=artifacts,
+            caller=Caller(Guard.of((), flag="--allowed-action-hosts", narrow=True)),
             builder=Builder(Kustomize(tool)),
             tool=tool.identity,
             journal=Journal(),

@@ -10,7 +10,6 @@ from ledger.events import BuildFinished, FetchFinished, PruneFinished
 from reconciler.adapters.hands import prune
 from reconciler.api import names
 from reconciler.errors import NotFound
-from reconciler.plan import plan
 from reconciler.ports.cluster import Ref
 from reconciler.transitions import Phase
 from tests.reconciler.adapters.hands.rollout import TARGET, config_map, one_stage, run
@@ -53,9 +52,8 @@ def test_an_operation_that_is_performed_twice_has_the_same_answer():
     async def test(rollout):
         rollout.open(one_stage(), db=[config_map("a", key="1")])
         await rollout.until("apply")
-        (effect,) = plan(rollout.stream.state).effects
-        first = await rollout.performer.perform(effect, target=TARGET, state=rollout.stream.state)
-        second = await rollout.performer.perform(effect, target=TARGET, state=rollout.stream.state)
+        first = await rollout.performer.perform(rollout.order())
+        second = await rollout.performer.perform(rollout.order())
         assert first.outcome == second.outcome == "ok"
         assert [one.uid for one in first.event.objects] == [one.uid for one in second.event.objects]
 
@@ -84,9 +82,8 @@ def test_one_download_for_all_who_want_the_same_and_a_superseded_one_stops_nobod
         rollout.artifacts.held = asyncio.Event()
         rollout.open(one_stage(), db=[config_map("a")])
         await rollout.until("fetch")
-        (effect,) = plan(rollout.stream.state).effects
         perform = rollout.performer.perform
-        one, two = (asyncio.ensure_future(perform(effect, target=TARGET, state=rollout.stream.state)) for _ in "12")
+        one, two = (asyncio.ensure_future(perform(rollout.order())) for _ in "12")
         await asyncio.sleep(0.01)
         one.cancel()
         rollout.artifacts.held.set()

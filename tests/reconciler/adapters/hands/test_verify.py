@@ -8,9 +8,8 @@ import pytest
 
 from ledger.events import VerifyFinished
 from reconciler.adapters.hands import verify
-from reconciler.plan import plan
 from reconciler.transitions import Phase
-from tests.reconciler.adapters.hands.rollout import TARGET, config_map, one_stage, run
+from tests.reconciler.adapters.hands.rollout import config_map, one_stage, run
 from tests.reconciler.adapters.world import settled
 
 
@@ -27,8 +26,7 @@ def deployment(name: str, *, outcome: str = "ready", after: str = "0s") -> dict:
 
 async def verified(rollout, *, seconds: int = 30):
     """Verify while the cluster's time goes on."""
-    (effect,) = plan(rollout.stream.state).effects
-    work = asyncio.ensure_future(rollout.performer.perform(effect, target=TARGET, state=rollout.stream.state))
+    work = asyncio.ensure_future(rollout.performer.perform(rollout.order()))
     for _ in range(seconds * 2):
         await settled(rollout.cluster)
         rollout.clock.ms += 500

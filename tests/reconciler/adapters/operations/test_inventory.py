@@ -5,7 +5,9 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.adapters.operations.inventory import InventoryResult, InventoryWriter
-from reconciler.compute.inventory import StageOf, parse, shard_objects
+from reconciler.adapters.watches import Key
+from reconciler.api import names
+from reconciler.compute.inventory import Shard, StageOf, parse, shard_objects, shard_of
 from reconciler.ports.cluster import Object, Ref
 from tests.reconciler.adapters.operations.scripted import Scripted
 
@@ -18,6 +20,44 @@ def shards(count: int, *, of: StageOf = OF, entries_max: int = 2) -> list[Object
     return shard_objects(refs, of=of, position=0, entries_max=entries_max)
 
 
+class Shown:
+    """What a watch that is never late shows of a cluster; it can be stopped."""
+
+    def __init__(self, cluster: Scripted) -> None:
+        self._cluster = cluster
+        self.stopped: dict[str, Object] | None = None
+        self.expected: dict[str, Shard | None] = {}
+        self.made: dict[str, Shard] = {}
+
+    def _objects(self) -> dict[str, Object]:
+        live = {one["metadata"]["name"]: one for one in self._cluster.objects.values()}
+        return live if self.stopped is None else self.stopped
+
+    def get(self, key: Key) -> Shard | None:
+        found = self._objects().get(key.name)
+        return None if found is None else shard_of(found)
+
+    def of(self, namespace: str, name: str) -> dict[str, str]:
+        found = {own: shard_of(one) for own, one in self._objects().items()}
+        return {own: shard.stage for own, shard in found.items() if shard.stageset == name}
+
+    def shows(self, key: Key, wanted: Shard) -> bool:
+        return self.get(key) == wanted
+
+    def expect(self, key: Key, wanted: Shard | None) -> None:
+        self.expected[key.name] = wanted
+
+    def unsure(self, key: Key) -> None:
+        del self.expected[key.name]
+
+    def became(self, key: Key, wanted: Shard, found: Shard) -> None:
+        self.made[key.name] = found
+
+
+def writing(cluster: Scripted) -> InventoryWriter:
+    return InventoryWriter(cluster, shown=Shown(cluster))
+
+
 def write(writer: InventoryWriter, desired: list[Object], *, of: StageOf = OF) -> InventoryResult:
     return asyncio.run(writer.write(desired, of=of))
 
@@ -26,29 +66,20 @@ def stored(cluster: Scripted) -> int:
     return len(parse(cluster.objects.values()).refs)
 
 
-def test_shards_are_created_then_unchanged_ones_cost_no_request() -> None:
+def test_shards_are_created_at_once_then_unchanged_ones_cost_no_request() -> None:
     cluster = Scripted()
-    writer = InventoryWriter(cluster)
+    writer = writing(cluster)
     assert write(writer, shards(3)) == InventoryResult(created=2)
     assert stored(cluster) == 3
+    assert [verb for verb, _ in cluster.requests] == ["create", "create"]
     cluster.requests.clear()
-    assert write(writer, shards(3)) == InventoryResult()
+    assert write(writing(cluster), shards(3)) == InventoryResult()
     assert cluster.requests == []
-
-
-def test_after_a_restart_what_is_found_as_desired_is_left_alone() -> None:
-    cluster = Scripted()
-    write(InventoryWriter(cluster), shards(3))
-    cluster.requests.clear()
-    writer = InventoryWriter(cluster)
-    assert write(writer, shards(3)) == InventoryResult()
-    assert write(writer, shards(3)) == InventoryResult()
-    assert cluster.requests == [("list", "StageInventory team/*")]
 
 
 def test_only_what_differs_is_written_and_other_stages_are_left_alone() -> None:
     cluster = Scripted()
-    writer = InventoryWriter(cluster)
+    writer = writing(cluster)
     write(writer, shards(1, of=OTHER), of=OTHER)
     write(writer, shards(6))
     assert write(writer, shards(5)) == InventoryResult(replaced=1)
@@ -58,18 +89,43 @@ def test_only_what_differs_is_written_and_other_stages_are_left_alone() -> None:
     assert len(cluster.objects) == 1
 
 
-def test_deleted_inventories_are_written_again_once_that_is_noticed() -> None:
+def test_what_the_watch_shows_late_is_looked_at_and_not_written() -> None:
     cluster = Scripted()
-    writer = InventoryWriter(cluster)
-    write(writer, shards(3))
+    write(writing(cluster), shards(3))
+    late = Shown(cluster)
+    late.stopped = {}
+    assert write(InventoryWriter(cluster, shown=late), shards(3)) == InventoryResult()
+    late.stopped = {one["metadata"]["name"]: one for one in shards(3)}
     cluster.objects.clear()
-    writer.forget(OF)
-    assert write(writer, shards(3)) == InventoryResult(created=2)
+    late.stopped[next(iter(late.stopped))]["spec"] = {}
+    assert write(InventoryWriter(cluster, shown=late), shards(3)) == InventoryResult(created=1)
+
+
+def test_one_whose_labels_were_taken_away_is_found_by_its_name() -> None:
+    cluster = Scripted()
+    write(writing(cluster), shards(1))
+    (live,) = cluster.objects.values()
+    live["metadata"]["labels"] = {}
+    assert write(writing(cluster), shards(1)) == InventoryResult(replaced=1)
+    (live,) = cluster.objects.values()
+    assert live["metadata"]["labels"] == names.inventory_labels(name="app", stage="s", shard=0)
+
+
+def test_what_is_written_is_expected_before_and_a_failure_is_not() -> None:
+    cluster = Scripted()
+    shown = Shown(cluster)
+    (desired,) = shards(1)
+    cluster.before = lambda verb, what: errors.Forbidden("no") if not shown.expected else None
+    assert write(InventoryWriter(cluster, shown=shown), [desired]) == InventoryResult(created=1)
+    assert shown.expected == shown.made == {desired["metadata"]["name"]: shard_of(desired)}
+    cluster.before = lambda verb, what: errors.Forbidden("no")
+    assert write(InventoryWriter(cluster, shown=shown), []).failure is not None
+    assert shown.expected == {}
 
 
 def test_another_writer_is_overcome_by_looking_again() -> None:
     cluster = Scripted()
-    writer = InventoryWriter(cluster)
+    writer = writing(cluster)
     write(writer, shards(2))
     raced: list[Any] = []
 
@@ -85,7 +141,7 @@ def test_another_writer_is_overcome_by_looking_again() -> None:
 
 def test_a_refusal_is_data_and_is_tried_again_the_next_time() -> None:
     cluster = Scripted()
-    writer = InventoryWriter(cluster)
+    writer = writing(cluster)
     cluster.before = lambda verb, what: errors.Forbidden("stageinventories is forbidden") if verb == "create" else None
     failure = write(writer, shards(1)).failure
     assert failure is not None
@@ -97,7 +153,8 @@ def test_a_refusal_is_data_and_is_tried_again_the_next_time() -> None:
 def test_endless_conflicts_end() -> None:
     cluster = Scripted()
     cluster.before = lambda verb, what: errors.Conflict("busy") if verb == "create" else None
-    failure = write(InventoryWriter(cluster), shards(1)).failure
+    failure = write(writing(cluster), shards(1)).failure
     assert failure is not None
     assert failure.retryable
-    assert cluster.count("create") == 3
+    assert cluster.count("create") == 2
+    assert cluster.count("get") == 1

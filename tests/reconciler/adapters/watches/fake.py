@@ -126,4 +126,4 @@ class FakeCluster:
             raise self.refuse[verb].popleft()
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(name)
+        raise AttributeError(name)

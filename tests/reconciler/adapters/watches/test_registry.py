@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import weakref
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from reconciler.adapters.watches import Key, Watches
 from reconciler.errors import ClusterError, Forbidden, Gone, NoSuchKind, TooManyRequests, Unauthorized, Unavailable
-from reconciler.ports.cluster import Object, Scope, WatchEvent
+from reconciler.ports.cluster import Object, ObjectList, Scope, WatchEvent
 from tests.reconciler.adapters.watches.fake import PODS, FakeCluster, Time, key, pod, settled
 
 Told = list[tuple[str, str | None]]
@@ -449,3 +451,67 @@ def test_closing_ends_iterations_and_refuses_newcomers() -> None:
             watches.subscribe(PODS)
 
     play(story)
+
+
+class PagedCluster(FakeCluster):
+    """Gives lists in pages of one."""
+
+    async def list(self, scope: Scope) -> ObjectList:
+        raise AssertionError("the whole list was asked for")
+
+    async def pages(self, scope: Scope) -> AsyncGenerator[ObjectList, None]:
+        self._called("pages")
+        for obj in list(self.objects.values()):
+            yield ObjectList([dict(obj)], str(self.version))
+            if self.refuse["pages"]:
+                raise self.refuse["pages"].popleft()
+
+
+def test_a_list_is_reduced_page_by_page() -> None:
+    async def run() -> None:
+        cluster, time, alive = PagedCluster(), Time(), []
+        cluster.refuse["pages"] = deque()
+
+        def reduced(_: Scope, item: Object) -> str:
+            alive.append(weakref.ref(tracked := Tracked(item)))
+            # A page is not kept for the next one.
+            assert sum(one() is not None for one in alive) == 1
+            return str(tracked["status"]["phase"])
+
+        watches = Watches(cluster, jitter=lambda: 1.0, sleep=time.sleep, project=reduced)
+        for name in "abc":
+            cluster.set(name, "Running")
+        async with watches.subscribe(PODS) as subscription:
+            assert await subscription.snapshot() == {key(name): "Running" for name in "abc"}
+        await watches.close()
+        assert cluster.positions == ["103"]
+
+    asyncio.run(run())
+
+
+def test_a_list_that_expired_in_the_middle_is_begun_again_and_half_of_it_is_no_state() -> None:
+    async def run() -> None:
+        cluster, time = PagedCluster(), Time()
+        cluster.refuse["pages"] = deque()
+        watches = Watches(cluster, jitter=lambda: 1.0, sleep=time.sleep)
+        for name in "ab":
+            cluster.set(name, "Running")
+
+        calls = cluster._called
+
+        def called(verb: str) -> None:
+            calls(verb)
+            if verb == "pages" and cluster.calls["pages"] == 1:
+                cluster.refuse["pages"].append(Gone("too old"))
+
+        cluster._called = called  # type: ignore[method-assign]
+        async with watches.subscribe(PODS) as subscription:
+            assert len(await subscription.snapshot()) == 2
+        await watches.close()
+        assert cluster.calls["pages"] == 2
+
+    asyncio.run(run())
+
+
+class Tracked(dict[str, Any]):
+    """A dict that can be watched while it lives."""

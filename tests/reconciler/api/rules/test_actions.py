@@ -30,6 +30,24 @@ def _pre(**fields: Any) -> dict[str, Any]:
         ),
         (_pre(name=""), f"{_AT}.pre[0].name must not be empty"),
         (
+            with_stage(actions={"pre": [{"name": "a", "http": {"url": "https://jane:secret@host/x"}}]}),
+            f"{_AT}.pre[0].http.url holds a user name or password; put them into a Secret and name it in headersFrom, "
+            "with the key Authorization",
+        ),
+        (
+            with_stage(
+                actions={
+                    "pre": [{"name": "a", "http": {"url": "https://a", "headersFrom": [{"name": "s", "key": ""}]}}]
+                }
+            ),
+            f"{_AT}.pre[0].http.headersFrom[0].key must not be empty",
+        ),
+        (
+            _pre(wait={"duration": "30m"}, timeout="10m"),
+            f"{_AT}.pre[0].timeout is 10m, less than the 30m of wait.duration: it could never end well; raise it, or "
+            "remove it",
+        ),
+        (
             with_stage(actions={"pre": [{"name": "a", **_WAIT}], "onFailure": [{"name": "a", **_WAIT}]}),
             f'{_AT}.onFailure[0].name is "a", as is {_AT}.pre[0].name; the names of a stage\'s actions must differ: '
             "rename one",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from reconciler.adapters.artifacts.resolving import ForbiddenAddress, GuardedResolver
+from reconciler.adapters.requests.resolving import ForbiddenAddress, GuardedResolver
 from reconciler.compute.urlguard import Guard
 
 

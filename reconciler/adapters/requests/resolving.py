@@ -27,7 +27,11 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The addresses, all of them checked. Raises `ForbiddenAddress`, or OSError when the name does not resolve."""
-        results = await self._inner.resolve(host, port, family)
+        try:
+            results = await self._inner.resolve(host, port, family)
+        except UnicodeError:
+            # The system's resolver encodes names first: an empty label, or one of more than 63 characters.
+            raise OSError(f"{host} is not a name that can be looked up") from None
         for result in results:
             address = parse_address(result["host"])
             if address is None:
