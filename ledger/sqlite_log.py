@@ -138,7 +138,7 @@ class SqliteLog(SqliteReader):
 
     def append_many(self, batches: Sequence[Batch], *, blobs: Sequence[Packed] = ()) -> list[Result]:
         with self._file.exclusive():
-            fresh = self.blobs.fresh(blobs)
+            fresh = self.blobs.fresh(blobs) if blobs else []
             staging = self._stage(arriving={blob.digest for blob in fresh})
             results: list[Result] = []
             for batch in batches:
@@ -183,7 +183,8 @@ class SqliteLog(SqliteReader):
             self._tip = self._load()
             raise
         staging.settle()
-        self.blobs.settle(blobs)
+        if blobs:
+            self.blobs.settle(blobs)
 
     def _create(self, at: str) -> Tip:
         self._tip = Tip(self._chance(16).hex())

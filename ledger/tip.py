@@ -153,12 +153,12 @@ class Staging:
 
     def _mention(self, stream: str, drafts: Sequence[Draft], *, first: int) -> None:
         """Note where a draft names another run or snapshot than the one before it."""
-        run, snapshot = self._named.get(stream) or self._tip.named.get(stream, ("", ""))
+        named = self._named.get(stream) or self._tip.named.get(stream, ("", ""))
         for ver, draft in enumerate(drafts, start=first):
-            if draft.run != run:
-                run = draft.run
-                self.mentions += [Mention(run, stream, ver)] if run else []
-            if draft.snapshot != snapshot:
-                snapshot = draft.snapshot
-                self.mentions += [Mention(snapshot, stream, ver)] if snapshot else []
-        self._named[stream] = (run, snapshot)
+            if draft.run != named[0] or draft.snapshot != named[1]:
+                now = (draft.run, draft.snapshot)
+                self.mentions += [
+                    Mention(name, stream, ver) for name, known in zip(now, named, strict=True) if name and name != known
+                ]
+                named = now
+        self._named[stream] = named

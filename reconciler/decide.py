@@ -61,6 +61,9 @@ def _interruption(state: State) -> str:
         return event.trigger
     if state.suspended and not state.deleting:
         return "suspended"
+    if state.asked and not state.deleting:
+        # Nothing more is begun on what somebody has just asked to be done anew.
+        return state.asked
     if state.blocked is not None:
         return state.blocked.reason
     return ""

@@ -9,11 +9,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ledger.errors import AppendRefused
+from ledger.log import Reader
+from reconciler.adapters.announcing import Announcer
+from reconciler.adapters.asking import Asking
 from reconciler.adapters.hands import Performer, Tools
 from reconciler.adapters.inspector import Inspector
 from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.projector import Projector
+from reconciler.adapters.recovery import Means, Recovery
 from reconciler.adapters.sources import WatchedSources, project_source
+from reconciler.adapters.stageledgers import StageLedgers, Surroundings
+from reconciler.adapters.telling import Tellers
 from reconciler.adapters.watches import Kept, Key, Subscription
 from reconciler.api import names
 from reconciler.compute.fields import text
@@ -22,11 +28,12 @@ from reconciler.compute.inventory import shard_of
 from reconciler.compute.observed import project_stageset
 from reconciler.loop.controller import Controller
 from reconciler.loop.driver import Parts
+from reconciler.loop.member import Member as LoopMember
 from reconciler.loop.member import Shared
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.hands import Hands
-from reconciler.ports.members import Observed, Teller
+from reconciler.ports.members import Member, Observed, Teller
 from reconciler.settings import Settings
 
 _STAGESET = (names.API_VERSION, "StageSet")
@@ -38,6 +45,8 @@ class Given(NamedTuple):
     tools: Tools
     settings: Settings
     memory: Memory
+    #: the ledger, to look up what it has recorded
+    reader: Reader
     teller: Teller
     epoch: int
     #: called when another writer took over the ledger
@@ -74,6 +83,26 @@ class Installation:
             inventories=self.inventories,
         )
         self.inspector = Inspector(self._clusters)
+        self.announcer = Announcer(self._clusters.own.cluster, clock=tools.clock)
+        self.stageledgers = StageLedgers(
+            Surroundings(
+                cluster=self._clusters.own.cluster,
+                watches=self._clusters.own.watches,
+                clock=tools.clock,
+                namespaces=self._namespaces,
+                on_change=self._stageledger_changed,
+                cleared=lambda member: member.cleared,
+            )
+        )
+        self.asking = Asking(self.stageledgers, cluster=self._clusters.own.cluster, now_ms=tools.clock.now_ms)
+        self.recovery = Recovery(
+            Means(
+                cluster=self._clusters.own.cluster,
+                reader=given.reader,
+                clock=tools.clock,
+                stageledger=self.stageledgers.shown,
+            )
+        )
         parts = Parts(
             journal=tools.journal,
             hands=self.performer,
@@ -86,13 +115,13 @@ class Installation:
             parts=parts,
             sources=self.sources,
             settings=settings,
-            outlet=self.projector,
-            teller=given.teller,
+            outlet=self,
+            teller=Tellers(given.teller, self.announcer),
             inspect=self.inspector,
-            recover=lambda member: member.recovered(None),
-            beside=lambda member, state: None,
+            recover=self.recovery,
+            beside=self.asking,
         )
-        self.controller = Controller(shared=shared, memory=given.memory, gone=self.projector.forget)
+        self.controller = Controller(shared=shared, memory=given.memory, gone=self._gone)
 
     def start(self) -> None:
         """Begin to watch. Returns at once."""
@@ -101,6 +130,7 @@ class Installation:
             scope = Scope(*_STAGESET, namespace)
             self._subscriptions.append(watches.subscribe(scope, on_change=self._stageset_changed))
         self.inventories.start(watches, namespaces=self._namespaces)
+        self.stageledgers.start()
 
     @property
     def ready(self) -> bool:
@@ -125,11 +155,36 @@ class Installation:
             subscription.close()
         self.inventories.close()
         self.sources.close()
+        await self.recovery.close()
         await self.inspector.close()
         await self.controller.close(grace_s=grace_s)
         await self._performer.close()
         await self.projector.close()
+        await self.stageledgers.close()
+        await self.asking.close()
+        await self.announcer.close()
         await self._clusters.close()
+
+    # ── Outlet ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changed(self, member: Member) -> None:
+        """Whatever shows the member may be out of date."""
+        self.projector.changed(member)
+        self.stageledgers.changed(member)
+
+    def _gone(self, member: LoopMember) -> None:
+        self.projector.forget(member)
+        self.stageledgers.forget(member)
+        self.recovery.forget(member)
+        self.asking.forget(member)
+
+    # ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stageledger_changed(self, namespace: str, name: str) -> None:
+        for key, member in list(self.controller.members.items()):
+            if not name or key == (namespace, name):
+                member.driver.kick()
+                self.stageledgers.changed(member)
 
     def _stageset_changed(self, key: Key, kept: Observed | None) -> None:
         self.controller.stageset(key.namespace, key.name, kept=kept)

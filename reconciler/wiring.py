@@ -131,6 +131,7 @@ async def running(settings: Settings, *, teller: Teller, ending: Ending) -> Asyn
             tools=tools,
             settings=settings,
             memory=memory,
+            reader=ledger,
             teller=Tellers(teller, metrics),
             epoch=epoch,
             dispossessed=partial(_dispossessed, ending),

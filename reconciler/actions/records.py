@@ -138,28 +138,26 @@ def paused(state: State, due_ms: int) -> State:
 def revoked(state: State, entry: Entry) -> State:
     """A completion counts no more."""
     event: Any = entry.event
-    return _revoke(state, completion_key(entry.stage, event.action), entry.ver)
-
-
-def _revoke(state: State, key: str, ver: int) -> State:
-    completions = {name: done for name, done in state.completions.items() if name != key}
-    state = replace(state, completions=completions, revoked={**state.revoked, key: ver})
-    if state.run is None:
-        return state
-    # Performed again it goes by another key, in this run too.
-    stage, _, name = key.partition("/")
-    scope = f"Lifetime/{ver}"
+    run, name = run_of(state), event.action
 
     def renewed(action: ActionPlan) -> ActionPlan:
         if action.scope != "Lifetime" or action.name != name:
             return action
-        return replace(action, key=digests.action_key(state.stream, stage, action.hook, name, scope))
+        key = digests.action_key(state.stream, entry.stage, action.hook, name, f"Lifetime/{entry.ver}")
+        return replace(action, key=key)
 
+    # Performed again it goes by another key, in this run already.
     plans = tuple(
-        replace(plan, actions=tuple(renewed(action) for action in plan.actions)) if plan.name == stage else plan
-        for plan in state.run.plans
+        replace(plan, actions=tuple(map(renewed, plan.actions))) if plan.name == entry.stage else plan
+        for plan in run.plans
     )
-    return replace(state, run=replace(state.run, plans=plans))
+    after = _revoke(state, completion_key(entry.stage, name), entry.ver)
+    return replace(after, run=replace(run, plans=plans))
+
+
+def _revoke(state: State, key: str, ver: int) -> State:
+    completions = {name: done for name, done in state.completions.items() if name != key}
+    return replace(state, completions=completions, revoked={**state.revoked, key: ver})
 
 
 def adopted(state: State, entry: Entry) -> State:
@@ -169,7 +167,7 @@ def adopted(state: State, entry: Entry) -> State:
         stage=entry.stage,
         action=event.action,
         origin=event.origin,
-        at=event.completed_at,
+        at=event.completed_at or to_text(entry.at_ms),
         source=event.source,
         anchor=event.anchor,
     )

@@ -11,16 +11,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ledger.instant import to_text
 from reconciler import errors
 from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.operations.inventory import InventoryResult, InventoryWriter
 from reconciler.adapters.projector_turns import Turns
-from reconciler.api import names, reasons
+from reconciler.api import names
 from reconciler.compute.fields import text
 from reconciler.compute.inventory import StageOf, ref_of_entry, shard_objects
+from reconciler.compute.kubeevents import Told, event_object
 from reconciler.compute.observed import status_mark
 from reconciler.compute.status import ready_of, status_of
 from reconciler.ports.clock import Clock
@@ -194,32 +194,10 @@ class Projector:
         self._shown[member] = (status, reason)
 
     def _event_object(self, member: Member, *, status: str, reason: str, message: str) -> Object:
-        target = member.target
-        # MicroTime has six decimals.
-        when = to_text(self._clock.now_ms())[:-1] + "000Z"
-        return {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            # Derived, so that a second try is not a second Event.
-            "metadata": {
-                "name": f"{target.name[:200]}.{target.uid[:8]}.{member.state.version}",
-                "namespace": target.namespace,
-            },
-            "eventTime": when,
-            "reportingController": names.CONTROLLER,
-            "reportingInstance": names.CONTROLLER,
-            "action": reason,
-            "reason": reason,
-            "type": "Normal" if status == "True" else "Warning",
-            "note": reasons.note(reason, message),
-            "regarding": {
-                "apiVersion": names.API_VERSION,
-                "kind": "StageSet",
-                "namespace": target.namespace,
-                "name": target.name,
-                "uid": target.uid,
-            },
-        }
+        # Derived from the version, so that a second try is not a second Event.
+        kind: Literal["Normal", "Warning"] = "Normal" if status == "True" else "Warning"
+        told = Told(type=kind, reason=reason, message=message, cause=str(member.state.version))
+        return event_object(told, regarding=_ref(member), uid=member.target.uid, at_ms=self._clock.now_ms())
 
     @staticmethod
     def _stage_of(member: Member, stage: str) -> StageOf:

@@ -181,9 +181,9 @@ async def announce(cluster: Cluster, *, target: Target, event: StageSetAdopted, 
 
 
 async def _read(cluster: Cluster, target: Target, *, shown: Sighting, why: str) -> StageSetAdopted:
-    stageset = await cluster.get(Ref(names.API_VERSION, "StageSet", target.namespace, target.name))
+    stageset = await _named(cluster, "StageSet", target)
     if text(stageset, "metadata", "uid") != target.uid:
-        raise errors.NotFound(f"StageSet {target.namespace}/{target.name} is another one by now")
+        raise errors.NotFound(f"StageSet {target.namespace}/{target.name} is gone, or another one by now")
     selector = names.inventory_selector(name=target.name)
     scope = Scope(names.API_VERSION, inventory.KIND, target.namespace, label_selector=selector)
     shards = [one for one in (await cluster.list(scope)).items if _is_of(one, target)]
@@ -200,10 +200,15 @@ async def _read(cluster: Cluster, target: Target, *, shown: Sighting, why: str) 
 
 async def _completions(cluster: Cluster, target: Target) -> list[CompletionShown]:
     try:
-        found = await cluster.get(Ref(names.API_VERSION, KIND, target.namespace, target.name))
-    except (errors.NotFound, errors.NoSuchKind):
+        return list(shown_of(await _named(cluster, KIND, target)).completions)
+    except errors.NoSuchKind:
         return []
-    return list(shown_of(found).completions)
+
+
+async def _named(cluster: Cluster, kind: str, target: Target) -> Object:
+    """An object of the StageSet's name, or an empty one: by a list, which the controller may ask for anyway."""
+    scope = Scope(names.API_VERSION, kind, target.namespace, field_selector=f"metadata.name={target.name}")
+    return next(iter((await cluster.list(scope)).items), {})
 
 
 def _is_of(shard: Object, target: Target) -> bool:

@@ -86,3 +86,5 @@ def set_up(*, level: str, form: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    # What it warns of is raised as well, and told in a sentence.
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)

@@ -58,6 +58,7 @@ def resolve(stageset: str, stage: str, action: str, **options: Any) -> None:
 async def _resolve(reached: Reached, *, stage: str, action: str, said: dict[str, str]) -> None:
     import msgspec
 
+    from reconciler.api.problems import Problem
     from reconciler.cli.reaching import fresh_token, listed, stage_of
     from reconciler.compute.fields import maps, text
     from reconciler.compute.requests import ANNOTATIONS, RESOLVE, parse
@@ -71,7 +72,7 @@ async def _resolve(reached: Reached, *, stage: str, action: str, said: dict[str,
     answer = {"stage": stage, "action": action, **{key: value for key, value in said.items() if value}}
     value = msgspec.json.encode({**answer, "token": fresh_token()}).decode()
     (request,) = parse({ANNOTATIONS[RESOLVE]: value})
-    if False:
+    if isinstance(request, Problem):
         raise click.UsageError(request.message)
     await reached.ask(RESOLVE, value)
     reached.say(f"action {action} of stage {stage} is answered as {said['as']}", request=RESOLVE, **answer)

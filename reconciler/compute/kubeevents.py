@@ -30,6 +30,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 def event_object(told: Told, *, regarding: Ref, uid: str, at_ms: int) -> Object:
     """The Event. `uid` is that of the object it regards; its message is cut to the API's limit."""
     exact = hashlib.sha256(f"{told.reason}/{told.cause}".encode()).hexdigest()[:16]
+    if told.cause.isdecimal():
+        # By name they stand in the order in which they were told.
+        exact = f"{told.cause}.{exact[:6]}"
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",

@@ -98,6 +98,9 @@ def next_draft(state: State, annotations: Mapping[str, str]) -> Draft | None:
 
 def is_new(state: State, request: Request) -> bool:
     """Whether a request has not been taken up yet."""
+    if isinstance(request, StageAgain) and request.stage in state.reopened:
+        # Once for each stage and token, whatever was asked of other stages in between.
+        return state.reopened[request.stage].token != request.token.partition("@")[2]
     return state.handled.get(request.kind) != request.token
 
 

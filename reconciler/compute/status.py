@@ -11,6 +11,7 @@ from ledger.chain import Head
 from ledger.instant import to_text
 from reconciler.actions.records import action_plan
 from reconciler.api import reasons
+from reconciler.compute.requests import held
 from reconciler.folds.operations import OPERATION_WORDS
 from reconciler.state import Run, StagePlan, State
 from reconciler.transitions import Phase
@@ -136,12 +137,12 @@ def _stages(state: State) -> list[dict[str, Any]]:
 def _actions(state: State, plan: StagePlan) -> dict[str, Any]:
     """Which actions of a stage are done for its revision, and which are held."""
     done = [action.name for action in plan.actions if action.key in state.done]
-    held = [action.name for action in plan.actions if action.key in state.acts and state.acts[action.key].doubt]
+    waiting = held(state).get(plan.name, ())
     entry: dict[str, Any] = {}
     if done:
         entry |= {"executedActions": done, "ledgerRevision": plan.pin.revision}
-    if held:
-        entry["heldActions"] = held
+    if waiting:
+        entry["heldActions"] = list(waiting)
     asked = state.handled.get("reconcile-stage", "")
     if asked.partition("@")[0] == plan.name:
         entry["lastHandledReconcileAt"] = asked

@@ -51,6 +51,10 @@ class Member(Protocol):
     @property
     def state(self) -> State: ...
 
+    @property
+    def cleared(self) -> bool:
+        """Whether the ledger is known not to be older than the world: before that nothing is written over."""
+
     def inspected(self, *, drifted: bool) -> None:
         """The live objects were looked at."""
 

@@ -316,6 +316,23 @@ async def json_patch_tests_and_changes(bench: Bench) -> None:
     await refused(Invalid, bench.cluster.patch(ref, [{"op": "remove", "path": "/data/absent"}], type="json"))
 
 
+async def json_patch_may_be_for_one_version_only(bench: Bench) -> None:
+    made = await bench.cluster.create(config(bench, "a", finalizers=["example.test/one"]))
+    ref = config_ref(bench, "a")
+    version = made["metadata"]["resourceVersion"]
+    operations = [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+        {"op": "add", "path": "/metadata/finalizers/-", "value": "example.test/two"},
+    ]
+    dry = await bench.cluster.patch(ref, operations, type="json", dry_run=True)
+    assert dry["metadata"]["finalizers"] == ["example.test/one", "example.test/two"]
+    made = await bench.cluster.patch(ref, operations, type="json")
+    assert made["metadata"]["resourceVersion"] != version
+    await refused(Invalid, bench.cluster.patch(ref, operations, type="json"))
+    assert (await bench.cluster.get(ref))["metadata"]["finalizers"] == ["example.test/one", "example.test/two"]
+    await bench.cluster.patch(ref, {"metadata": {"finalizers": None}}, type="merge")
+
+
 async def strategic_patch_merges_lists_by_key(bench: Bench) -> None:
     await bench.cluster.create(deployment(bench))
     ref = deployment_ref(bench)

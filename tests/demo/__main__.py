@@ -1,4 +1,4 @@
-"""`make demo`: a release, a broken one, a kill in the middle, and the story from the ledger. Under a minute.
+"""`make demo`: a release, a broken one, kills in the middle, and the story from the ledger. Under a minute.
 
 `make demo CLUSTER=kubeconfig` plays it on the current context instead of a sandbox; CLUSTER may name a kubeconfig file.
 Leaves build/demo/ledger.db; DEMO_FOLDER names another folder. Exit codes: 0 it went as it should, 1 it did not (with
@@ -17,13 +17,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.demo import tampering, world
-from tests.demo.story import Story, near
+from tests.demo.controls import Controls, near
+from tests.demo.migration import Migration
+from tests.demo.story import Story
 from tests.demo.terminal import DemoFailed, Terminal
 
 FOLDER = Path(__file__).parents[2] / "build" / "demo"
 #: Printed at the end; `{ledger}` is as one types it in the repository.
 _NEXT = (
     "stagesetctl ledger show --outcome failed {ledger}",
+    "stagesetctl ledger show --type 'action.*' {ledger}",
     "stagesetctl ledger show --type 'verify.*' -o json {ledger}",
     "stagesetctl audit export --format csv --output story.csv {ledger}",
     'sqlite-utils query {ledger} "select type, count(*) as times from event group by type order by times desc" -t',
@@ -69,36 +72,38 @@ def _only_demo(folder: Path) -> Iterator[None]:
 def _play(terminal: Terminal, cluster: str, folder: Path) -> None:
     terminal.title("A cluster, a source, a controller")
     with _world(terminal, cluster, folder) as stage:
-        story = Story(stage, terminal, folder=folder)
+        controls = Controls(stage, terminal, folder=folder)
+        story = Story(controls)
         try:
             story.begin()
             story.good_release()
             story.broken_release()
             story.killed_release()
+            Migration(controls, story).play()
         finally:
-            story.close()
+            controls.close()
     story.from_the_ledger()
-    _prove(story, terminal)
+    _prove(controls, terminal)
     terminal.title(f"Done in {terminal.passed_s:.0f} seconds. The ledger stays; try next")
     for line in _NEXT:
-        terminal.command(f".venv/bin/{line.format(ledger=near(story.ledger))}")
+        terminal.command(f".venv/bin/{line.format(ledger=near(controls.ledger))}")
 
 
 def _world(terminal: Terminal, cluster: str, folder: Path) -> AbstractContextManager[world.World]:
     return world.given(cluster, folder, terminal) if cluster else world.sandboxed(folder, terminal)
 
 
-def _prove(story: Story, terminal: Terminal) -> None:
+def _prove(controls: Controls, terminal: Terminal) -> None:
     terminal.title("Is this what was written?")
-    if story.stagesetctl("audit", "verify", near(story.ledger)):
+    if controls.stagesetctl("audit", "verify", near(controls.ledger)):
         raise DemoFailed("the ledger does not verify")
     for title, name, tamper in (
         ("Somebody flips one bit of one record, in a copy", "one-bit.db", tampering.flip_a_bit),
         ("Somebody removes the record of the failure, in a copy", "one-gone.db", tampering.drop_the_failure),
     ):
         terminal.title(title)
-        copy = tampering.tampered(story.ledger, name, tamper)
-        if story.stagesetctl("audit", "verify", near(copy)) != 1:
+        copy = tampering.tampered(controls.ledger, name, tamper)
+        if controls.stagesetctl("audit", "verify", near(copy)) != 1:
             raise DemoFailed(f"the audit did not find what was done to {copy}")
 
 

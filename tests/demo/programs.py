@@ -48,15 +48,16 @@ def artifact_server(folder: Path, *, served: Path) -> Program:
     return Program("artifacts", command=[sys.executable, *command], directory=folder)
 
 
-def controller(
-    folder: Path, *, ledger: Path, namespace: str, artifact_host: str, kubeconfig: str, number: int
-) -> Program:
-    """The controller; `number` counts its starts. With an empty kubeconfig it finds one as kubectl does."""
+def hook_server(folder: Path, *, hold: Path) -> Program:
+    """Logs what is posted to it; answers nobody while `hold` is there."""
+    return Program("hooks", command=_here([sys.executable, "-m", "tests.demo.hooks", str(hold)]), directory=folder)
+
+
+def controller(folder: Path, *options: str, number: int) -> Program:
+    """The controller; `number` counts its starts."""
     command = [
-        sys.executable, "-m", "reconciler", "--ledger", str(ledger), "--watch-namespaces", namespace,
-        "--allowed-artifact-hosts", artifact_host, "--log-format", "text",
-        "--metrics-bind-address", "0", "--health-probe-bind-address", "0",
-        *(["--kubeconfig", kubeconfig] if kubeconfig else []),
+        sys.executable, "-m", "reconciler", "--log-format", "text",
+        "--metrics-bind-address", "0", "--health-probe-bind-address", "0", *options,
     ]  # fmt: skip
     return Program(f"controller-{number}", command=_here(command), directory=folder)
 

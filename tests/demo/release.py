@@ -1,4 +1,5 @@
-"""The release that the demo rolls out: three stages, three revisions, the second of them broken in its second stage.
+"""The release that the demo rolls out: three stages, three revisions, the second of them broken in its second stage;
+and the migration that its first stage begins with.
 
 Pure data and bytes: manifests, the artifact as Flux would pack it, the source's status.
 """
@@ -22,17 +23,23 @@ SECOND = STAGES[1]
 SMOKE_TEST = "smoke-test"
 #: Seconds after which a Deployment without progress has failed.
 PROGRESS_S = 3
+#: The stage with actions, its migration, and who is told that it is through.
+FIRST = STAGES[0]
+MIGRATE, ANNOUNCE = "migrate", "announce"
+MIGRATIONS = f"{NAME}-migrations"
+SCHEMA, NEW_SCHEMA = "41", "42"
 
 
 class Artifact(NamedTuple):
-    """A packed revision."""
+    """A packed revision of a source."""
 
+    name: str
     revision: str
     body: bytes
 
     @property
     def file_name(self) -> str:
-        return f"{NAME}-{self.revision}.tar.gz"
+        return f"{self.name}-{self.revision}.tar.gz"
 
     @property
     def digest(self) -> str:
@@ -41,24 +48,38 @@ class Artifact(NamedTuple):
 
 def artifact(revision: str, *, namespace: str, workloads: bool) -> Artifact:
     """A revision as gzip+tar. With `workloads`, every stage has a Deployment; else only the broken one has."""
+    files = {
+        f"{stage}/{obj['kind'].lower()}.yaml": obj
+        for stage in STAGES
+        for obj in _objects(stage, revision, namespace=namespace, workloads=workloads)
+    }
+    return Artifact(NAME, revision, _packed(files))
+
+
+def migration(revision: str, *, namespace: str, image: str) -> Artifact:
+    """The migration's Job. The new one is suspended: it begins when the demo lets it."""
+    suspended = revision == NEW_SCHEMA
+    return Artifact(MIGRATIONS, revision, _packed({"job.yaml": _job(revision, namespace, image, suspended)}))
+
+
+def _packed(files: dict[str, Object]) -> bytes:
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-        for stage in STAGES:
-            for obj in _objects(stage, revision, namespace=namespace, workloads=workloads):
-                text = yaml.safe_dump(obj).encode()
-                info = tarfile.TarInfo(f"{stage}/{obj['kind'].lower()}.yaml")
-                info.size = len(text)
-                tar.addfile(info, io.BytesIO(text))
-    return Artifact(revision, packed.getvalue())
+        for name, obj in files.items():
+            text = yaml.safe_dump(obj).encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+    return packed.getvalue()
 
 
-def source(namespace: str) -> Object:
-    """The ExternalArtifact that the stages are taken from."""
+def source(name: str, *, namespace: str) -> Object:
+    """An ExternalArtifact: that of the stages, or that of the migration."""
     return {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "ExternalArtifact",
-        "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {"sourceRef": {"apiVersion": "demo.metio.wtf/v1", "kind": "Release", "name": NAME}},
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"sourceRef": {"apiVersion": "demo.metio.wtf/v1", "kind": "Release", "name": name}},
     }
 
 
@@ -76,9 +97,13 @@ def source_status(packed: Artifact, *, url: str, at: str) -> Object:
     }  # fmt: skip
 
 
-def stageset(namespace: str) -> Object:
-    """The StageSet: one source, a folder for each stage, and a smoke test that the second stage waits for."""
+def stageset(namespace: str, *, hook_host: str) -> Object:
+    """The StageSet: a folder for each stage, a migration and its announcement, and a smoke test for the second stage."""
     stages: list[Object] = [{"name": name, "sourceRef": {"name": NAME}, "path": name} for name in STAGES]
+    stages[0]["actions"] = {
+        "pre": [{"name": MIGRATE, "job": {"sourceRef": {"name": MIGRATIONS}}}],
+        "post": [{"name": ANNOUNCE, "http": {"url": f"http://{hook_host}/migrated", "body": "the schema is new"}}],
+    }
     stages[1]["readyChecks"] = {"checks": [{"apiVersion": "v1", "kind": "ConfigMap", "name": SMOKE_TEST}]}
     return {
         "apiVersion": "stages.metio.wtf/v1",
@@ -103,6 +128,26 @@ def _objects(stage: str, revision: str, *, namespace: str, workloads: bool) -> l
     }  # fmt: skip
     broken = stage == SECOND and revision == BROKEN
     return [config, _deployment(stage, revision, namespace, broken)] if workloads or broken else [config]
+
+
+def _job(revision: str, namespace: str, image: str, suspended: bool) -> Object:
+    # Runs where Pods must be `restricted`, too.
+    confined = {
+        "runAsNonRoot": True, "runAsUser": 65534, "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    container = {"name": MIGRATE, "image": image, "command": ["true"], "securityContext": confined}
+    log = {"sandbox.stages.metio.wtf/log": f"the schema is at {revision}"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": MIGRATE, "namespace": namespace, "annotations": log},
+        "spec": {
+            "backoffLimit": 0,
+            "suspend": suspended,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+        },
+    }
 
 
 def _deployment(stage: str, revision: str, namespace: str, broken: bool) -> Object:

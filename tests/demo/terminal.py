@@ -46,11 +46,20 @@ class Terminal:
         columns = shutil.get_terminal_size().columns if self._lively else WIDTH_MAX
         self._width = min(columns, WIDTH_MAX)
         self._begun = time.monotonic()
+        #: whether the last line is empty
+        self._gap = False
 
     def title(self, text: str) -> None:
         """A new act."""
         line = f"── {text} " + "─" * max(0, self._width - len(text) - 4)
-        self._echo("\n" + click.style(line, fg="cyan", bold=True))
+        self.gap()
+        self._echo(click.style(line, fg="cyan", bold=True))
+
+    def gap(self) -> None:
+        """An empty line, where there is none yet."""
+        if not self._gap:
+            self._echo("")
+            self._gap = True
 
     def say(self, text: str) -> None:
         """A paragraph."""
@@ -66,7 +75,8 @@ class Terminal:
 
     def output(self, text: str) -> None:
         """What a command printed."""
-        self._echo(text.rstrip("\n") + "\n")
+        self._echo(text.rstrip("\n"))
+        self.gap()
 
     def wait(
         self,
@@ -112,6 +122,7 @@ class Terminal:
             self._echo("\r\x1b[K", end=False)
 
     def _echo(self, text: str, *, end: bool = True) -> None:
+        self._gap = False
         if not self._colours:
             # Movement without colour is still movement: only the styles go.
             kept = text.startswith("\r\x1b[K")

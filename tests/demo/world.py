@@ -63,14 +63,16 @@ class World:
     def publish(self, packed: release.Artifact, *, url: str, at: str) -> None:
         """Let the source stand for a revision."""
         status = json.dumps({"status": release.source_status(packed, url=url, at=at)})
-        self.kubectl("patch", "externalartifact", release.NAME, "--subresource=status", "--type=merge", "-p", status)
+        self.kubectl("patch", "externalartifact", packed.name, "--subresource=status", "--type=merge", "-p", status)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words of a kubectl command on this cluster and namespace."""
+        given = [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
+        cache = f"--cache-dir={self._folder / 'kubectl-cache'}"
+        return [str(KUBECTL), *given, f"--namespace={self.namespace}", cache, *arguments]
 
     def _run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        given = [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        command = [
-            str(KUBECTL), *given, f"--namespace={self.namespace}", f"--cache-dir={self._folder / 'kubectl-cache'}",
-            *arguments,
-        ]  # fmt: skip
+        command = self.command(*arguments)
         try:
             return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=KUBECTL_S, check=False)
         except subprocess.TimeoutExpired:

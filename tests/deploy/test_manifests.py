@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler import wiring
 from reconciler.__main__ import main
+from reconciler.adapters import lease
 from tests.deploy.dockerfile import ROOT
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -37,7 +39,8 @@ def _container(manifests: dict[tuple[str, str], dict[str, Any]]) -> dict[str, An
 
 def test_everything_that_an_installation_needs_is_there(manifests):
     assert {kind for kind, _ in manifests} == {
-        "Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "ClusterRoleBinding",
+        "Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role",
+        "RoleBinding",
         "PersistentVolumeClaim", "Deployment", "Service", "NetworkPolicy",
     }  # fmt: skip
     crds = {path.name for path in (ROOT / "deploy/crds").glob("stages.*.yaml")}
@@ -52,6 +55,26 @@ def test_the_flags_are_flags_of_the_controller(manifests):
     assert context.params["metrics_bind_address"] == ":8080"
     assert context.params["health_probe_bind_address"] == ":8081"
     assert context.params["ledger"] == "/var/lib/stageset/ledger.db"
+    assert context.params["leader_elect"] is True
+
+
+def test_the_lease_is_the_only_thing_that_the_role_grants(manifests):
+    """The namespace is the Pod's own; creating cannot be narrowed to a name."""
+    assert "leader_election_namespace" not in str(_container(manifests)["args"])
+    rules = manifests["Role", "stageset-controller"]["rules"]
+    granted = {
+        (*rule["apiGroups"], *rule["resources"], *rule.get("resourceNames", ["*"])): rule["verbs"] for rule in rules
+    }
+    assert granted == {
+        ("coordination.k8s.io", "leases", "*"): ["create"],
+        ("coordination.k8s.io", "leases", lease.NAME): ["get", "update"],
+    }
+    assert manifests["RoleBinding", "stageset-controller"]["roleRef"]["kind"] == "Role"
+
+
+def test_the_pod_may_take_as_long_to_end_as_it_needs(manifests):
+    spec = manifests["Deployment", "stageset-controller"]["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] >= wiring.GRACE_S + 20
 
 
 def test_ports_are_named_once_and_used_by_name(manifests):

@@ -52,6 +52,8 @@ def _name(kind: msgspec.inspect.Type) -> str:
             return f"list of {_name(kind.item_type)}"
         case msgspec.inspect.VarTupleType():
             return f"tuple of {_name(kind.item_type)}"
+        case msgspec.inspect.UnionType():
+            return " or ".join(map(_name, kind.types))
         case msgspec.inspect.LiteralType():
             return "one of " + ", ".join(map(str, kind.values))
         case _:

@@ -26,6 +26,8 @@ def _value(kind: msgspec.inspect.Type, name: str) -> Any:
             return kind.cls(**fields)
         case msgspec.inspect.ListType():
             return [_value(kind.item_type, name)]
+        case msgspec.inspect.UnionType():
+            return _value(next(one for one in kind.types if not isinstance(one, msgspec.inspect.NoneType)), name)
         case msgspec.inspect.LiteralType():
             return kind.values[-1]
         case msgspec.inspect.BoolType():

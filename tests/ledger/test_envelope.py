@@ -39,6 +39,8 @@ def seal(given: Draft, *, salt: bytes) -> Stored:
 
 
 NUMBERS = st.integers(0, INTEGER_MAX)
+#: what could be taken for a place in a header that is filled in
+CONFUSING = st.sampled_from(["%", "%b%d%%", ',"seq":0,', '"ver":0,', "\\u0000", '"\\u0000"', '\\"', ',"', ",", '"'])
 #: every character that has a place in a header
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f", min_codepoint=32), max_size=40)
 DIGESTS = st.just("") | st.binary(max_size=4).map(digest)
@@ -69,6 +71,49 @@ HEADERS = st.builds(
     ver=NUMBERS,
     writer=st.builds(Writer, epoch=NUMBERS, replica=TEXTS),
 )
+
+
+@given(
+    st.lists(st.tuples(st.lists(TEXTS | CONFUSING, min_size=7, max_size=7), NUMBERS, st.integers(1, 4)), max_size=4),
+    st.lists(TEXTS | CONFUSING, min_size=3, max_size=3),
+    st.integers(0, 2),
+)
+def test_like_drafts_are_written_as_any_other(said: list[Any], place: list[str], before: int) -> None:
+    drafts: list[Draft] = []
+    for (run, stage, idem, kind, name, how, message), number, times in said:
+        header: dict[str, Any] = {"actor": Actor(kind=kind, id=name, how=how), "attempt": number, "intent": number}
+        drafts += [draft(message, run=run, stage=stage, idem=idem, snapshot=SHA, **header)] * times
+        drafts += [Draft(event=events.RunSucceeded(), run=run)] * (times // 2)
+    ledger, stream, replica = place
+    sealer = Sealer(ledger=ledger, stream=stream, writer=Writer(epoch=before, replica=replica), at=AT)
+    heads = Head(before, SHA if before else ""), Head(before, SHA if before else "")
+    rows, mark = sealer.seal(drafts, gprev=heads[0], prev=heads[1], salts=[b"s" * 16] * len(drafts))
+    assert mark == (digest(rows[-1].header) if rows else heads[0].hash)
+    for number, (row, wanted) in enumerate(zip(rows, drafts, strict=True), start=before + 1):
+        header = decode_header(row.header)
+        assert is_canonical(row.header, header)
+        assert (row.seq, header.seq, header.ver, header.gprev) == (number, number, number, header.prev)
+        assert (header.actor, header.run, header.stage, header.idem) == (
+            wanted.actor,
+            wanted.run,
+            wanted.stage,
+            wanted.idem,
+        )
+        assert (header.attempt, header.intent, header.stream) == (wanted.attempt, wanted.intent, stream)
+        assert header.body == ("" if row.body is None else body_digest(b"s" * 16, row.body))
+        assert decode_body(header, row.body) == wanted.event
+
+
+def test_like_drafts_are_checked_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealer = Sealer(ledger="l", stream="a", writer=Writer(epoch=0, replica="r"), at=AT)
+    good = [draft(intent=1)] * 3
+    for bad in (True, 1.0):
+        with pytest.raises(NotCanonical, match="is not a whole number"):
+            sealer.seal([*good, draft(intent=bad)], gprev=Head(1, SHA), prev=Head(1, SHA), salts=[b"s"] * 4)
+    sealer.seal(good, gprev=Head(1, SHA), prev=Head(1, SHA), salts=[b"s"] * 3)
+    monkeypatch.setattr("ledger.envelope.HEADER_BYTES_MAX", 100)
+    with pytest.raises(HeaderTooLarge):
+        sealer.seal(good[:1], gprev=Head(1, SHA), prev=Head(1, SHA), salts=[b"s"])
 
 
 @given(HEADERS)

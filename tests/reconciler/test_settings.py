@@ -23,3 +23,9 @@ def test_a_duration_that_is_none_is_a_usage_error_that_names_the_flag():
     assert done.exit_code == 2
     assert "--default-interval" in done.output
     assert "soon" in done.output
+
+
+def test_durations_of_the_election_that_contradict_each_other_are_a_usage_error():
+    done = CliRunner().invoke(main, ["--leader-election-lease-duration", "5s"])
+    assert done.exit_code == 2
+    assert "--leader-election-lease-duration must be longer than --leader-election-renew-deadline" in done.output

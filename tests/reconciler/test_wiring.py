@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.errors import OperationError
 from reconciler.settings import Settings
-from reconciler.wiring import KEY_BYTES, connected, installation_key
+from reconciler.wiring import KEY_BYTES, connected, election_namespace, installation_key
 
 
 def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path):
@@ -32,3 +32,12 @@ def test_two_installations_have_two_keys(tmp_path):
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OperationError, match="nowhere"):
         asyncio.run(connected(Settings(kubeconfig=str(tmp_path / "nowhere"))))
+
+
+def test_the_lease_is_in_the_namespace_that_is_set_else_in_the_pods(tmp_path):
+    pod = tmp_path / "namespace"
+    with pytest.raises(OperationError, match="--leader-election-namespace"):
+        election_namespace(Settings(), pod=pod)
+    pod.write_text("stageset-system\n")
+    assert election_namespace(Settings(), pod=pod) == "stageset-system"
+    assert election_namespace(Settings(leader_election_namespace="other"), pod=pod) == "other"

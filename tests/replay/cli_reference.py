@@ -30,6 +30,10 @@ appear on terminals only; `NO_COLOR` turns the colours off.
 | 3 | a file cannot be read or written: not a ledger, damaged, locked, read-only, from a newer version, disk full |
 | 130 | interrupted from the keyboard |
 | 141 | the program that read the output went away |
+
+Commands that talk to a cluster (`resolve`, `reconcile`, `baseline`, `reset-ledger`) end with 1 where something was not
+done (no such StageSet, stage or action, or not taken up in time), and with 3 where the cluster cannot be reached or
+refuses.
 """
 
 

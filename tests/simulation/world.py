@@ -39,7 +39,7 @@ from tests.simulation.ports import CALM, ArtifactServer, Chances, Line, Renderer
 from tests.simulation.virtual import EPOCH_S, INCARNATION, VirtualClock, VirtualLoop
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
-KINDS = ("stagesets", "stageinventories")
+KINDS = ("stagesets", "stageinventories", "stageledgers")
 SOURCE = "source.toolkit.fluxcd.io/v1"
 #: What a killed controller may take to come back, in seconds.
 DOWN_S = 3.0
@@ -145,6 +145,7 @@ class World:
                     tools=self._tools(line, rng),
                     settings=Settings(default_interval_ms=60_000),
                     memory=memory,
+                    reader=self.log,
                     teller=_Silent(),
                     epoch=epoch,
                     dispossessed=lambda refusal: self.monitor.violations.append(f"dispossessed: {refusal}"),

@@ -45,6 +45,11 @@ async def from_kubeconfig(
     is not. Raises `OperationError` when it cannot be used.
     """
     source = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    # As KUBECONFIG may: several files, of which any may be missing.
+    if not any(os.path.exists(os.path.expanduser(one)) for one in source.split(os.pathsep)):  # noqa: ASYNC240 - one look
+        raise _unusable(
+            source, "the file does not exist; name another with --kubeconfig or KUBECONFIG, or run inside a cluster"
+        )
     configuration = Configuration()
 
     async def load() -> None:

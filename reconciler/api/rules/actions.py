@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.api import duration
 from reconciler.api.defaults import VERBS
@@ -83,7 +83,8 @@ def _request(action: Action, *, path: str) -> Iterator[Problem]:
         # The spec is recorded, shown and exported: a password has no place in it (DESIGN I8).
         yield Problem(
             f"{path}.url",
-            "holds a user name or password; put them into a Secret and name it in headersFrom, with the key Authorization",
+            "holds a user name or password; put them into a Secret and name it in headersFrom, with the key "
+            "Authorization",
         )
     for index, ref in enumerate(http.headers_from):
         yield from common.required(ref.key, path=f"{path}.headersFrom[{index}].key")

@@ -46,10 +46,16 @@ class Controller:
         }
         shipped = shipped_arguments(Kubectl(kubeconfig=plane.kubeconfig, namespace="default"))
         self._arguments = [
-            f"{flag}={mine.get(flag, value)}" for flag, _, value in (argument.partition("=") for argument in shipped)
+            f"{flag}={mine.get(flag, value)}" if value else flag
+            for flag, _, value in (argument.partition("=") for argument in shipped)
         ]
         self._arguments += [
             f"--kubeconfig={kubeconfig}",
+            # Short, so that whoever takes over from a killed one need not wait for long.
+            f"--leader-election-namespace={NAMESPACE}",
+            "--leader-election-lease-duration=3s",
+            "--leader-election-renew-deadline=2s",
+            "--leader-election-retry-period=500ms",
             *(f"--allowed-artifact-hosts={host}" for host in artifact_hosts),
         ]
         self._process: Component | None = None

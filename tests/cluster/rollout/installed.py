@@ -21,7 +21,14 @@ def install(plane: ControlPlane) -> None:
     kubectl = Kubectl(kubeconfig=plane.kubeconfig, namespace=NAMESPACE)
     kubectl("apply", "-k", str(MANIFESTS))
     kubectl.apply(*source_crds())
-    kinds = [f"crd/{plural}" for plural in ("stagesets.stages.metio.wtf", "stageinventories.stages.metio.wtf")]
+    kinds = [
+        f"crd/{plural}"
+        for plural in (
+            "stagesets.stages.metio.wtf",
+            "stageinventories.stages.metio.wtf",
+            "stageledgers.stages.metio.wtf",
+        )
+    ]
     sources = [f"crd/{crd['metadata']['name']}" for crd in source_crds()]
     kubectl.wait("condition=Established", *kinds, *sources)
 

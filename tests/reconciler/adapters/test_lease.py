@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_standby_takes_what_ran_out_and_not_before():
         await asyncio.sleep(30)
         assert not waiting.done()
         times = [at for at, _ in two.api.sent]
-        assert all(later - earlier >= 2.0 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= 2.0 for earlier, later in pairwise(times))
         stoppable().stop_process("one")
         one.api.line, last_s = MUTE, one.api.sent[-1][0]
         await waiting

@@ -204,3 +204,11 @@ def test_an_append_that_does_not_come_back_is_a_problem(monkeypatch):
         assert journal.problem == ""
 
     asyncio.run(run())
+
+
+def test_a_standby_shows_that_it_does_not_lead():
+    metrics, leads = Metrics(), [False]
+    metrics.leads(lambda: leads[0])
+    assert "\nstageset_leader 0.0\n" in metrics.render().decode()
+    leads[0] = True
+    assert "\nstageset_leader 1.0\n" in metrics.render().decode()

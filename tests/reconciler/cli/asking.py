@@ -13,7 +13,8 @@ from tests.reconciler.cli.serving import Served
 
 def ask(world: Served, *words: str) -> Result:
     """Run it in namespace shop; the name of the StageSet is added."""
-    return run(*words, "-n", "shop", "--kubeconfig", str(world.kubeconfig), "rel")
+    patience = () if "--timeout" in words else ("--timeout", "5s")
+    return run(*words, *patience, "-n", "shop", "--kubeconfig", str(world.kubeconfig), "rel")
 
 
 def facts(result: Result) -> Any:

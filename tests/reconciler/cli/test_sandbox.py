@@ -71,6 +71,7 @@ def test_the_definitions_are_installed(kubectl: Kubectl) -> None:
     assert {name.removeprefix("customresourcedefinition.apiextensions.k8s.io/") for name in names} == {
         "stagesets.stages.metio.wtf",
         "stageinventories.stages.metio.wtf",
+        "stageledgers.stages.metio.wtf",
         "externalartifacts.source.toolkit.fluxcd.io",
         "gitrepositories.source.toolkit.fluxcd.io",
         "ocirepositories.source.toolkit.fluxcd.io",

@@ -6,16 +6,17 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
+from ledger.events import Pin
 from reconciler.adapters.hands.actions.acting import Acting
-from reconciler.adapters.hands.build import kustomized, substituted
+from reconciler.adapters.hands.build import kustomized, possible, substituted
+from reconciler.adapters.operations.failures import Scrub
 from reconciler.adapters.operations.manifests import Manifest
 from reconciler.api import names
+from reconciler.compute.fields import mapping, text
 from reconciler.compute.manifests import canonical, object_digest
-from reconciler.compute.order import ref_of, stamped
-from reconciler.compute.secrecy import Rendered
+from reconciler.compute.order import stamped
 from reconciler.ports.cluster import Object, Ref
 
 
@@ -41,7 +42,7 @@ class ActionObjects(NamedTuple):
     #: the artifact and the recorded form: what the answer refers to
     blobs: tuple[str, ...]
     #: takes secret values out of texts
-    scrub: Callable[[str], str]
+    scrub: Scrub
 
 
 async def rendered(acting: Acting, *, path: str) -> ActionObjects:
@@ -49,28 +50,39 @@ async def rendered(acting: Acting, *, path: str) -> ActionObjects:
 
     Raises `OperationError` and `ClusterError` leaves: everything that a user can cause; `acting.failed` takes both.
     """
-    pin, tools = acting.pin, acting.tools
-    assert pin is not None, "the artifact of an action is pinned with its run"
-    body = await tools.journal.get_blob(pin.digest)
-    if body is None:
-        body = await tools.fetcher.fetch(pin.url, pin.digest)
-        await tools.journal.put_blob(body)
-    found = await substituted(tools, acting, await kustomized(tools, body, path=path))
-    objects = [await _made(acting, one) for one in found.objects]
-    record = await tools.journal.put_blob(canonical([one.record for one in objects]))
-    return ActionObjects(tuple(objects), (pin.digest, record), found.scrub)
-
-
-async def _made(acting: Acting, one: Rendered) -> Made:
-    target = acting.target
-    ref = ref_of(one.wire)
-    resource = await acting.hand.cluster.resource(ref.api_version, ref.kind)
-    namespace = (ref.namespace or target.namespace) if resource.namespaced else ""
+    assert acting.pin is not None, "the artifact of an action is pinned with its run"
+    target, body = acting.target, await _artifact(acting, acting.pin)
+    found = await substituted(acting.tools, acting, await kustomized(acting.tools, body, path=path))
     labels = names.owner_labels(namespace=target.namespace, name=target.name)
-    wire, record = (_placed(stamped(obj, labels=labels), namespace) for obj in (one.wire, one.record))
-    return Made(ref._replace(namespace=namespace), wire, record)
+    manifests = [
+        Manifest(obj=_at_home(stamped(one.wire, labels=labels), namespace=target.namespace), digest="")
+        for one in found.objects
+    ]
+    places = await possible(acting.hand.cluster, manifests, scrub=found.scrub)
+    objects = tuple(
+        Made(place.ref, place.manifest.obj, _placed(stamped(one.record, labels=labels), namespace=place.ref.namespace))
+        for one, place in zip(found.objects, places, strict=True)
+    )
+    record = await acting.tools.journal.put_blob(canonical([one.record for one in objects]))
+    return ActionObjects(objects, (acting.pin.digest, record), found.scrub)
 
 
-def _placed(obj: Object, namespace: str) -> Object:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "namespace"}
-    return {**obj, "metadata": {**metadata, "namespace": namespace} if namespace else metadata}
+async def _artifact(acting: Acting, pin: Pin) -> bytes:
+    """From the ledger, else from its server and into the ledger: a later try, and a replay, must find the same."""
+    journal = acting.tools.journal
+    kept = await journal.get_blob(pin.digest)
+    if kept is not None:
+        return kept
+    body = await acting.tools.fetcher.fetch(pin.url, pin.digest)
+    await journal.put_blob(body)
+    return body
+
+
+def _at_home(obj: Object, *, namespace: str) -> Object:
+    """In the given namespace where it names none; that its kind may have none is seen when it is placed."""
+    return obj if text(obj, "metadata", "namespace") else _placed(obj, namespace=namespace)
+
+
+def _placed(obj: Object, *, namespace: str) -> Object:
+    metadata = {key: value for key, value in mapping(obj, "metadata").items() if key != "namespace"}
+    return {**obj, "metadata": metadata | ({"namespace": namespace} if namespace else {})}

@@ -19,6 +19,8 @@ def test_after_a_crash_before_the_creation_it_is_created_once(first):
         answer = await bench.attempt(first=first)
         assert answer.outcome == "ok"
         assert len(bench.effects) == 1
+        # What is on record already is not recorded again.
+        assert [one.split()[0] for one in bench.reported] == ["planned", "created"]
 
     run(test)
 
@@ -39,6 +41,17 @@ def test_after_a_crash_with_the_uid_on_record_it_is_watched_on(first, pause_s):
 
 def test_what_runs_needs_nothing_of_the_artifact_any_more():
     async def test(bench):
+        await bench.crashing(2)
+        bench.render_error = OperationError("the artifact is gone", reason="FetchFailed", retryable=True)
+        assert (await bench.attempt()).outcome == "ok"
+
+    run(test)
+
+
+def test_what_was_planned_under_another_name_is_not_waited_for():
+    async def test(bench):
+        await bench.crashing(1)
+        bench.objects = [a_job("renamed")]
         await bench.crashing(2)
         bench.render_error = OperationError("the artifact is gone", reason="FetchFailed", retryable=True)
         assert (await bench.attempt()).outcome == "ok"
