@@ -214,7 +214,8 @@ class Sealer:
             raw = self._template % (body.encode(), gprev.encode(), prev.encode(), seq, ver)
         else:
             if not again:
-                _check_said(tag, *said[:10])
+                _check_run(tag, actor, run, snapshot, stage)
+                _check_rest(tag, draft)
                 _check_numbers(tag, attempt, intent)
             header = self._composed(tag, draft, slots)
             raw = _encoder.encode(header)
@@ -269,19 +270,8 @@ def _template(header: Header) -> bytes:
 def encode_header(header: Header) -> bytes:
     """The canonical bytes of a header, all of it checked. Raises `NotCanonical` and `HeaderTooLarge`."""
     tag = header.type
-    _check_said(
-        tag,
-        header.actor,
-        header.run,
-        header.snapshot,
-        header.stage,
-        header.outcome,
-        header.idem,
-        header.req,
-        header.res,
-        header.state,
-        header.blobs,
-    )
+    _check_run(tag, header.actor, header.run, header.snapshot, header.stage)
+    _check_rest(tag, header)
     _check_place(tag, header.ledger, header.stream, header.writer, header.at)
     _check_numbers(tag, header.attempt, header.intent, header.seq, header.ver, header.v)
     _check_texts(tag, tag)
@@ -366,19 +356,27 @@ def _is_finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _check_said(tag: str, actor: Actor, *texts: str | tuple[str, ...]) -> None:
-    run, snapshot, stage, outcome, idem, req, res, state, blobs = texts
+# The records of a run say these again and again. `typed`, because 1 and True are equal.
+@lru_cache(maxsize=4096, typed=True)
+def _check_run(tag: str, actor: Actor, run: str, snapshot: str, stage: str) -> None:
     if type(actor) is not Actor:
         raise NotCanonical(tag, f"{actor!r} is not an actor")
-    _check_texts(tag, run, stage, idem, actor.kind, actor.id, actor.how)
-    if outcome != "" and outcome not in OUTCOMES:
-        raise NotCanonical(tag, f"{outcome!r} is not an outcome")
-    if type(blobs) is not tuple:
-        raise NotCanonical(tag, f"{blobs!r} is not a tuple of digests")
-    for value in (snapshot, req, res, state):
+    _check_texts(tag, run, stage, actor.kind, actor.id, actor.how)
+    if snapshot != "":
+        _check_digest(tag, snapshot)
+
+
+def _check_rest(tag: str, said: Draft | Header) -> None:
+    if said.outcome != "" and said.outcome not in OUTCOMES:
+        raise NotCanonical(tag, f"{said.outcome!r} is not an outcome")
+    if said.idem != "":
+        _check_texts(tag, said.idem)
+    for value in (said.req, said.res, said.state):
         if value != "":
             _check_digest(tag, value)
-    for value in blobs:
+    if type(said.blobs) is not tuple:
+        raise NotCanonical(tag, f"{said.blobs!r} is not a tuple of digests")
+    for value in said.blobs:
         _check_digest(tag, value)
 
 

@@ -89,13 +89,6 @@ CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment BEGIN
   SELECT RAISE(ABORT, 'segments are permanent: UPDATE is refused');
 END
 """,
-    # INSERT OR REPLACE would delete the older one without a word to the DELETE trigger.
-    """
-CREATE TRIGGER segment_no_replace BEFORE INSERT ON segment
-WHEN EXISTS (SELECT 1 FROM segment WHERE stream = NEW.stream AND ver = NEW.ver) BEGIN
-  SELECT RAISE(ABORT, 'segments are permanent: REPLACE is refused');
-END
-""",
     """
 CREATE TRIGGER erasure_no_delete BEFORE DELETE ON erasure BEGIN
   SELECT RAISE(ABORT, 'erasures are permanent: DELETE is refused');

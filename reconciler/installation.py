@@ -6,6 +6,7 @@ The controller process, the demo and the simulation all start this: there is one
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from ledger.errors import AppendRefused
@@ -91,6 +92,7 @@ class Installation:
                 clock=tools.clock,
                 namespaces=self._namespaces,
                 on_change=self._stageledger_changed,
+                on_known=partial(self._stageledger_changed, "", ""),
                 cleared=lambda member: member.cleared,
             )
         )

@@ -53,6 +53,8 @@ class Surroundings(NamedTuple):
     namespaces: tuple[str, ...]
     #: called with namespace and name when a StageLedger is not as it was; with empty ones when that may be so of any
     on_change: Callable[[str, str], None]
+    #: called when all StageLedgers have been seen once, also where there are none
+    on_known: Callable[[], None]
     #: whether the ledger is known not to be older than the world: before that, nothing may be written over
     cleared: Callable[[Member], bool]
     #: injected, so that a simulation owns the time
@@ -66,6 +68,7 @@ class StageLedgers:
         self._given = given
         self._shown: dict[tuple[str, str], StageLedgerShown] = {}
         self._subscriptions: list[Subscription] = []
+        self._first_looks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._tasks: dict[Member, asyncio.Task[None]] = {}
         self._again: set[Member] = set()
@@ -77,9 +80,11 @@ class StageLedgers:
         """Begin to watch. Returns at once."""
         for namespace in self._given.namespaces:
             scope = Scope(names.API_VERSION, KIND, namespace)
-            self._subscriptions.append(
-                self._given.watches.subscribe(scope, on_change=self._changed, on_problem=self._problem)
-            )
+            subscription = self._given.watches.subscribe(scope, on_change=self._changed, on_problem=self._problem)
+            self._subscriptions.append(subscription)
+            look = asyncio.ensure_future(self._first_look(subscription))
+            self._first_looks.add(look)
+            look.add_done_callback(self._first_looks.discard)
 
     @property
     def known(self) -> bool:
@@ -123,12 +128,22 @@ class StageLedgers:
     async def close(self) -> None:
         """Stop watching and let what is under way finish."""
         self._closing = True
+        for look in self._first_looks:
+            look.cancel()
         for subscription in self._subscriptions:
             subscription.close()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _facts(self, member: Member, state: State) -> list[tuple[str, ActionAdopted]]:
         return facts_of(state, shown=self.shown(*member.target[:2]), spec=member.observed.spec)
+
+    async def _first_look(self, subscription: Subscription) -> None:
+        """Whoever waits to hear what there is hears it also where there is nothing."""
+        with suppress(RuntimeError):
+            for key, found in (await subscription.snapshot()).items():
+                self._changed(key, found)
+            if self.known:
+                self._given.on_known()
 
     def _changed(self, key: Key, found: Object | None) -> None:
         before = self._shown.get((key.namespace, key.name))

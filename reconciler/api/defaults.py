@@ -129,7 +129,9 @@ def action_timeout_ms(action: Action) -> int:
     if wait is not None and _positive(wait.duration):
         # A wait is over when its time is, not when it has lasted too long.
         return 0
-    return _positive(action.timeout)
+    bounds = [_positive(action.timeout), _positive(wait.timeout) if wait is not None else 0]
+    # CONTRACT §4.8: an awaited expression has a bound of its own, whichever is over first.
+    return min((bound for bound in bounds if bound), default=0) if bounds[0] else 0
 
 
 def action_bound_ms(action: Action) -> int:

@@ -15,8 +15,10 @@ WITHOUT_TEST = {"__init__", "__main__"}
 # Protocols have no behaviour: what implements them is tested by the contract suites.
 WITHOUT_BEHAVIOUR = ROOT / "reconciler" / "ports"
 # Folders that are tested as one thing, through their public face; their modules are its inside.
-UNITS = tuple(
-    ROOT / "reconciler" / "adapters" / unit for unit in ("memory", "sandbox", "watches", "hands", "kubernetes")
+UNITS = (
+    *(ROOT / "reconciler" / "adapters" / unit for unit in ("memory", "sandbox", "watches", "hands", "kubernetes")),
+    # The parts of `reconciler.evolve`.
+    ROOT / "reconciler" / "folds",
 )
 
 

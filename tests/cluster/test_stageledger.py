@@ -77,6 +77,7 @@ class Seen:
                 clock=SystemClock(),
                 namespaces=(namespace,),
                 on_change=self._changed,
+                on_known=lambda: None,
                 cleared=lambda _: True,
             )
         )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from reconciler.errors import AlreadyExists, BadRequest, Conflict, Invalid, NoSuchKind, NotFound
 from reconciler.ports.cluster import Ref, Scope
-from tests.contract.bench import Bench, config, config_ref, deployment, deployment_ref, job, refused, template
+from tests.contract.bench import (
+    Bench,
+    config,
+    config_ref,
+    deployment,
+    deployment_ref,
+    eventually,
+    job,
+    refused,
+    template,
+)
 
 
 async def create_stamps_identity(bench: Bench) -> None:
@@ -331,6 +341,25 @@ async def json_patch_may_be_for_one_version_only(bench: Bench) -> None:
     await refused(Invalid, bench.cluster.patch(ref, operations, type="json"))
     assert (await bench.cluster.get(ref))["metadata"]["finalizers"] == ["example.test/one", "example.test/two"]
     await bench.cluster.patch(ref, {"metadata": {"finalizers": None}}, type="merge")
+
+
+async def dry_run_of_a_patch_without_effect_gives_the_object_as_it_is(bench: Bench) -> None:
+    await bench.cluster.apply(deployment(bench), manager="one")
+    ref = deployment_ref(bench)
+    image = {"name": "web", "image": "example.test/web:1"}
+    operations = [{"op": "add", "path": "/spec/template/spec/containers/0/image", "value": image["image"]}]
+    merge = {"spec": {"template": {"spec": {"containers": [image]}}, "paused": None}}
+
+    async def same() -> bool:
+        # Its status may change in between.
+        live = await bench.cluster.get(ref)
+        dry = [
+            await bench.cluster.patch(ref, operations, type="json", dry_run=True),
+            await bench.cluster.patch(ref, merge, type="strategic", dry_run=True),
+        ]
+        return dry == [live, live]
+
+    assert await eventually(bench, same, bool)
 
 
 async def strategic_patch_merges_lists_by_key(bench: Bench) -> None:

@@ -74,15 +74,16 @@ def _play(terminal: Terminal, cluster: str, folder: Path) -> None:
     with _world(terminal, cluster, folder) as stage:
         controls = Controls(stage, terminal, folder=folder)
         story = Story(controls)
+        migration = Migration(controls, story)
         try:
             story.begin()
             story.good_release()
             story.broken_release()
             story.killed_release()
-            Migration(controls, story).play()
+            migration.play()
         finally:
             controls.close()
-    story.from_the_ledger()
+    story.from_the_ledger(migrated=migration.run)
     _prove(controls, terminal)
     terminal.title(f"Done in {terminal.passed_s:.0f} seconds. The ledger stays; try next")
     for line in _NEXT:

@@ -23,6 +23,7 @@ from tests.demo.terminal import DemoFailed, Terminal
 from tests.demo.world import World
 
 T = TypeVar("T")
+COMMAND_S = 120.0
 ROOT = Path(__file__).parents[2]
 _STAGES = (
     "get stageset shop -o jsonpath='{range .status.stages[*]}"
@@ -160,7 +161,10 @@ class Controls:
         return self._run([sys.executable, "-m", "replay", *words])
 
     def _run(self, command: list[str]) -> int:
-        done = subprocess.run(command, cwd=ROOT, check=False, timeout=120)
+        try:
+            done = subprocess.run(command, cwd=ROOT, check=False, timeout=COMMAND_S)
+        except subprocess.TimeoutExpired:
+            raise DemoFailed(f"{shlex.join(command)} did not end within {COMMAND_S:.0f} s") from None
         self.terminal.gap()
         return done.returncode
 

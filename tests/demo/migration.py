@@ -7,14 +7,15 @@ Nothing is timed: each kill waits for what the ledger, the cluster or the server
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from tests.demo import release
 from tests.demo.controls import Controls, Status, near, ready
 from tests.demo.story import Story
 from tests.demo.terminal import DemoFailed
 
-_MESSAGE = "get stageset shop -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].message}{\"\\n\"}'"
+_MESSAGE = 'get stageset shop -o jsonpath=\'{.status.conditions[?(@.type=="Ready")].message}{"\\n"}\''
 #: What became of each action, from the ledger alone. A key is the same in every try of one thing to be done.
 _TIMES = (
     "select substr(idem, 1, 12) as key, body ->> 'action' as action, sum(type = 'action.intended') as intended,"
@@ -38,8 +39,10 @@ class Migration:
     def __init__(self, controls: Controls, story: Story) -> None:
         self._controls, self._story = controls, story
         self._world, self._terminal = controls.world, controls.terminal
-        #: keys of announcements, as the server had them before
+        #: requests that the hook server had before
         self._asked = 0
+        #: the run that is killed twice
+        self.run = ""
 
     def play(self) -> None:
         """The act."""
@@ -67,14 +70,16 @@ class Migration:
             "for somebody"
         )
         job = controls.until_told(
-            "the ledger has the UID of the Job", lambda: next((one for one in self._made() if one.uid not in known), None)
+            "the ledger has the UID of the Job",
+            lambda: next((one for one in self._made() if one.uid not in known), None),
         )
         self._world.show(f"get job {job.name}")
+        self.run = controls.last_run()[0]
         return job
 
     def _finish_unwatched(self, job: Made) -> None:
         self._terminal.say("Nobody watches. The migration is let go, and runs to its end all the same:")
-        self._world.show(f"patch job {job.name} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'")
+        self._world.show(f'patch job {job.name} --type merge -p \'{{"spec":{{"suspend":false}}}}\'')
         self._controls.until_told("the Job is complete", lambda: self._completed(job))
 
     def _completed(self, job: Made) -> bool | None:
@@ -96,14 +101,13 @@ class Migration:
         terminal.good(f"the controller is started again (pid {controls.controller.pid})")
         controls.until("the stage is held", _is_held)
         world.show(_MESSAGE)
-        terminal.say("It does not guess. Whoever runs the hook server knows:")
-        controls.show_lines(self._log, with_="POST")
-        kubeconfig = ("--kubeconfig", near(controls.folder / "kubeconfig")) if world.sandbox else ()
-        if world.kubeconfig and not world.sandbox:
-            kubeconfig = ("--kubeconfig", world.kubeconfig)
+        terminal.say("It does not guess. Whoever runs the hook server knows, and answers:")
+        terminal.command(f"tail -n 2 {near(self._log)}")
+        terminal.output("\n".join(self._log.read_text().splitlines()[-2:]))
+        kubeconfig = ("--kubeconfig", near(Path(world.kubeconfig))) if world.kubeconfig else ()
         code = controls.stagesetctl(
             "resolve", "-n", world.namespace, *kubeconfig, "--stage", release.FIRST, "--action", release.ANNOUNCE,
-            "--as", "done", "--reason", "the hook server has it in its log", release.NAME,
+            "--as", "done", "--reason", "the hook server has it in its log", "--timeout", "30s", release.NAME,
         )  # fmt: skip
         if code:
             raise DemoFailed(f"the answer was not taken: exit code {code}")
@@ -113,7 +117,10 @@ class Migration:
     def _hear_witnesses(self, job: Made) -> None:
         """The ledger, the cluster and the hook server, each for itself; then all against each other."""
         terminal, controls = self._terminal, self._controls
-        terminal.say("How often was each thing done? The ledger, the cluster and the hook server, each for itself:")
+        terminal.say(
+            "How often was each thing done? The ledger, a watch on the cluster's Jobs and the hook server, each for "
+            "itself. An action's key is its Idempotency-Key:"
+        )
         controls.show_query(_TIMES)
         seen = controls.show_lines(controls.folder / "jobs.log", with_="ADDED")
         requests = controls.show_lines(self._log, with_="POST")
@@ -131,7 +138,7 @@ class Migration:
         terminal.good(f"{len(keys)} requests for {len(intended)} announcements; none was sent twice")
 
     @property
-    def _log(self) -> Any:
+    def _log(self) -> Path:
         return self._controls.folder / "hooks.log"
 
     def _requests(self) -> list[str]:
@@ -140,8 +147,8 @@ class Migration:
     def _made(self) -> list[Made]:
         rows = self._controls.ask("select idem, body from event where type = 'action.observed' order by seq")
         items = [(idem, item) for idem, body in rows for item in json.loads(body)["objects"]]
-        found = [Made(item["id"].split("_")[1], item["uid"], idem) for idem, item in items if item["action"] == "created"]
-        return list(dict.fromkeys(found))
+        made = [(idem, item) for idem, item in items if item["action"] == "created"]
+        return list(dict.fromkeys(Made(item["id"].split("_")[1], item["uid"], idem) for idem, item in made))
 
     def _keys(self, action: str) -> list[str]:
         """Keys under which an action was performed."""

@@ -98,7 +98,7 @@ def source_status(packed: Artifact, *, url: str, at: str) -> Object:
 
 
 def stageset(namespace: str, *, hook_host: str) -> Object:
-    """The StageSet: a folder for each stage, a migration and its announcement, and a smoke test for the second stage."""
+    """The StageSet: a folder for each stage, a migration and its announcement, a smoke test for the second stage."""
     stages: list[Object] = [{"name": name, "sourceRef": {"name": NAME}, "path": name} for name in STAGES]
     stages[0]["actions"] = {
         "pre": [{"name": MIGRATE, "job": {"sourceRef": {"name": MIGRATIONS}}}],

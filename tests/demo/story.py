@@ -93,8 +93,8 @@ class Story:
         controls.show_stages(status, [release.FIXED] * 3, phases=["Ready"] * 3)
         self._check_resumed(self._killed, before)
 
-    def from_the_ledger(self) -> None:
-        """The whole story, with the cluster gone quiet."""
+    def from_the_ledger(self, *, migrated: str) -> None:
+        """The whole story, with the cluster gone quiet. `migrated` is the run of the new schema."""
         terminal, controls = self._terminal, self._controls
         terminal.title("What happened? The ledger tells, and nothing else is asked")
         ledger, (_, stream) = near(controls.ledger), controls.last_run()
@@ -106,6 +106,12 @@ class Story:
         )
         controls.stagesetctl("ledger", "show", "--run", self._killed, "--stage", release.SECOND, ledger)
         controls.stagesetctl("ledger", "show", "--stream", "ledger", ledger)
+        terminal.say(
+            f"The actions of schema {release.NEW_SCHEMA}, written by three processes. What is intended is on disk "
+            "before it is done, so each process knows what the one before it was about to do:"
+        )
+        types = ("--type", "action.*", "--type", "operator.*")
+        controls.stagesetctl("ledger", "show", "--run", migrated, *types, ledger)
 
     def publish_migration(self, revision: str) -> None:
         """Let the migration's source stand for a revision."""

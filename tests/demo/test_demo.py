@@ -57,6 +57,10 @@ def test_the_story(tmp_path: Path) -> None:
         "kill -9 ",
         "✓ the same run went on",
         "✓ 4 objects that were there before the kill have not been touched since",
+        "stage database: post-action: announce: it is not known whether the action took effect, so it is not repeated",
+        "action announce of stage database is answered as done",
+        "✓ 4 times there was something to migrate, and there were 4 Jobs; that of schema 42 (",
+        "✓ 4 requests for 4 announcements; none was sent twice",
         "VALID  ",
         "ALTERED at position ",
         "MISSING at position ",
@@ -64,6 +68,7 @@ def test_the_story(tmp_path: Path) -> None:
     ):
         assert words in said
     _check_ledger(folder / "ledger.db")
+    _check_witnesses(folder)
     assert programs_of(folder) == []
 
 
@@ -75,12 +80,25 @@ def _check_ledger(path: Path) -> None:
         reader.close()
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         ends = connection.execute("select type from event where type in ('run.succeeded', 'run.failed') order by seq")
-        assert [row[0] for row in ends] == ["run.succeeded", "run.failed", "run.succeeded"]
+        told = ["run.succeeded", "run.failed", "run.succeeded", "run.failed", "run.succeeded"]
+        assert [row[0] for row in ends] == told
         (epochs,) = connection.execute("select count(*) from event where type = 'ledger.epoch.opened'").fetchone()
-        assert epochs == 2
-        # Two writers, one run: it was resumed and not begun again.
+        assert epochs == 4
+        # Two writers, one run: it was resumed and not begun again. That of the migration was resumed twice.
         writers = connection.execute("select run, count(distinct epoch) from event where run <> '' group by run")
-        assert sorted(row[1] for row in writers) == [1, 1, 2]
+        assert sorted(row[1] for row in writers) == [1, 1, 1, 2, 3]
+        times = connection.execute("select count(*) from event where type = 'action.intended' group by idem")
+        assert [row[0] for row in times] == [1] * 8
+        (answers,) = connection.execute("select count(*) from event where type = 'operator.resolved'").fetchone()
+        assert answers == 1
+
+
+def _check_witnesses(folder: Path) -> None:
+    """What was done, as seen from outside."""
+    jobs = [line.split() for line in (folder / "jobs.log").read_text().splitlines() if line.startswith("ADDED")]
+    assert len({uid for _, _, uid in jobs}) == len({name for _, name, _ in jobs}) == 4
+    requests = [line.split()[-1] for line in (folder / "hooks.log").read_text().splitlines() if "POST" in line]
+    assert len(set(requests)) == len(requests) == 4
 
 
 @pytest.mark.slow

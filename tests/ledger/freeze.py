@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.chain import Chain, Head
 from ledger.envelope import Actor, Header, Stored, Writer
-from ledger.events import BY_TAG, Event, Fact, Finished, Item, Pin
+from ledger.events import BY_TAG, CompletionShown, Event, Fact, Finished, Item, Pin, StageShown
 from ledger.log import Batch
 from ledger.tip import Staging, Tip
 from tests.ledger.making import AT, LEDGER, chance
@@ -28,7 +28,7 @@ def schema() -> dict[str, Any]:
     """Every permanent type: its fields, their types, and which of them must be there."""
     return {
         "header": {cls.__name__: _fields(cls) for cls in (Header, Actor, Writer)},
-        "values": {cls.__name__: _fields(cls) for cls in (Pin, Item)},
+        "values": {cls.__name__: _fields(cls) for cls in (Pin, Item, StageShown, CompletionShown)},
         "events": {tag: _event(cls) for tag, cls in sorted(BY_TAG.items())},
     }
 

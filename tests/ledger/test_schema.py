@@ -72,7 +72,6 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
         ("UPDATE erasure SET seq = 3", "erasures are permanent"),
         ("DELETE FROM segment", "segments are permanent"),
         ("UPDATE segment SET seq = 3", "segments are permanent"),
-        ("REPLACE INTO segment VALUES ('a', 1, 5, 1)", "segments are permanent"),
     ],
 )
 def test_what_sql_cannot_do(connection: sqlite3.Connection, statement: str, why: str) -> None:

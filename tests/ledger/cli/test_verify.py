@@ -16,8 +16,8 @@ from tests.ledger_demo.story import START
 
 def _tamper(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        for trigger in ("record_no_update", "record_no_delete"):
-            connection.execute(f"DROP TRIGGER {trigger}")
+        for trigger in ("record_no_update", "record_no_delete", "segment_no_update", "segment_no_delete"):
+            connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
         for statement in statements:
             connection.execute(statement)
 
@@ -67,6 +67,13 @@ def test_an_outside_head_proves_a_cut_end(ledger: Path, tmp_path: Path) -> None:
 
         last = connection.execute("SELECT header FROM record WHERE seq = 89").fetchone()[0]
         connection.execute("UPDATE head SET hash = ?", (digest(last.encode()),))
+    # The segments still tell it, until they are cut as well.
+    assert run("audit", "verify", ledger).stdout.startswith("TRUNCATED at position 90: ")
+    _tamper(
+        ledger,
+        "UPDATE segment SET records = 90 - seq WHERE seq + records > 90 AND seq < 90",
+        "DELETE FROM segment WHERE seq = 90",
+    )
     assert run("audit", "verify", ledger).exit_code == 0
     cut = run("audit", "verify", "--expect-head", f"90:{head}", ledger)
     assert cut.exit_code == 1

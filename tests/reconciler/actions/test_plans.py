@@ -43,6 +43,14 @@ def test_another_artifact_of_an_action_is_another_snapshot():
         (job("a"), (0, 600_000)),
         (wait("a", "45m"), (0, 2_700_000)),
         ({"name": "a", "wait": {"expr": "true", "target": {"kind": "Pod", "name": "p"}}}, (0, 300_000)),
+        (
+            {
+                "name": "a",
+                "timeout": "9m",
+                "wait": {"expr": "true", "timeout": "2m", "target": {"kind": "Pod", "name": "p"}},
+            },
+            (120_000, 120_000),
+        ),
         ({"name": "a", "delete": {"target": {"kind": "Pod", "name": "p"}}}, (0, 0)),
     ],
 )

@@ -30,7 +30,7 @@ class FakeMember:
     def __init__(self, name: str = "release", *, trigger: e.Trigger = "snapshot", manifests: str = "m1") -> None:
         self.target = Target("shop", name, "uid")
         self.head = Head()
-        self.observed = Observed("shop", name, "uid", 1, "7", b"{}", "", False, (), "", ("", ""))
+        self.observed = Observed("shop", name, "uid", 1, "7", b"{}", "", False, (), "", (0, ""), {}, ("", ""))
         plans = tuple(
             StagePlan(name=stage, pin=e.Pin(stage=stage, source="s", digest="d"), digest="d", verify_timeout_ms=1)
             for stage in ("one", "two")

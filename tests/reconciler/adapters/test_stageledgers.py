@@ -71,6 +71,7 @@ class Bench:
         self.cleared = True
         self.slept: list[float] = []
         self.told: list[tuple[str, str]] = []
+        self.heard: list[str] = []
         self.ledgers = self.another()
 
     def another(self) -> StageLedgers:
@@ -85,6 +86,7 @@ class Bench:
                 clock=self.clock,
                 namespaces=("",),
                 on_change=self.changed,
+                on_known=lambda: self.heard.append("all"),
                 cleared=lambda _: self.cleared,
                 sleep=sleep,
             )

@@ -166,7 +166,7 @@ class _Patching:
             if self._patch.repeatable:
                 return "not done"
             raise Doubt(f"{seen}, and a dry run of the patch was refused: {error.message}") from error
-        if _content(dry) == _content(live):
+        if dry == live:
             self._patched(ref, live)
             return "done"
         if self._patch.repeatable:
@@ -231,12 +231,6 @@ def _ref(item: Item) -> Ref:
     ref = ref_of_entry(item.id, version=item.v)
     assert ref is not None, "recorded from a reference"
     return ref
-
-
-def _content(obj: Object) -> Object:
-    """What a patch can change; an object's version and the bookkeeping of its fields' owners are the server's."""
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
-    return {**obj, "metadata": metadata}
 
 
 def _is_unknown_format(error: ClusterError) -> bool:

@@ -122,13 +122,13 @@ def test_an_object_of_another_stageset_is_refused():
 def test_a_refusal_has_the_api_s_status_and_nothing_secret():
     async def test(bench):
         await bench.cluster.create(secret(word=CANARY))
-        wrong = deployment()
-        wrong["spec"]["replicas"] = "${word}"
+        wrong = config_map("a")
+        wrong["metadata"]["labels"] = {"app": "${word} is no label"}
         bench.stage = {**bench.stage, "postBuild": {"substituteFrom": [{"kind": "Secret", "name": "creds"}]}}
         answer = await of(bench, wrong).attempt()
         assert answer.outcome == "failed"
-        assert answer.event.message.startswith("Deployment shop/web: ")
-        assert answer.event.evidence["failures"]
+        assert answer.event.message.startswith("ConfigMap shop/a: ")
+        assert "[redacted] is no label" in answer.event.evidence["failures"][0]["message"]
         assert CANARY not in repr(answer)
 
     run(test)

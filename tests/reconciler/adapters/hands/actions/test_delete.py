@@ -162,6 +162,22 @@ def test_an_object_that_is_replaced_in_the_last_moment_is_left_alone():
     run(test)
 
 
+def test_an_object_that_goes_by_itself_in_the_last_moment_is_deleted():
+    async def test(bench):
+        await of(bench).cluster.create(config_map("a"))
+        report = bench.report
+
+        async def then_gone(items, message):
+            await report(items, message)
+            await bench.cluster.delete(Ref("v1", "ConfigMap", "shop", "a"))
+
+        bench.report = then_gone
+        answer = await bench.attempt()
+        assert (answer.outcome, actions(answer)) == ("ok", {"a": "deleted"})
+
+    run(test)
+
+
 def test_a_lost_answer_is_looked_for():
     async def test(bench):
         await of(bench).cluster.create(config_map("a"))

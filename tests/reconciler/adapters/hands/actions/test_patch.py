@@ -53,6 +53,15 @@ def test_all_that_a_selector_matches_are_patched_by_name_and_only_those():
     run(test)
 
 
+def test_progress_that_a_later_try_does_not_need_is_not_recorded():
+    async def test(bench):
+        await create(bench, "a", "b")
+        assert (await of(bench, **labelled()).attempt()).outcome == "ok"
+        assert bench.reported == ["planned a", "planned b"]
+
+    run(test)
+
+
 def test_a_selector_s_expressions_count():
     async def test(bench):
         await create(bench, "a", "b")
@@ -81,6 +90,11 @@ def test_a_built_in_kind_is_merged_by_its_keys():
         assert (await of(bench, text, kind="Deployment", name="web").attempt()).outcome == "ok"
         live = await bench.cluster.get(Ref("apps/v1", "Deployment", "shop", "web"))
         assert {one["name"] for one in live["spec"]["template"]["spec"]["containers"]} == {"c", "side"}
+        # A merge that is refused is not tried as the other kind of merge, which would replace the list.
+        text = '{"spec": {"template": {"spec": {"containers": [{"image": "s:2"}]}}}}'
+        answer = await of(bench, text, kind="Deployment", name="web").attempt()
+        assert (answer.outcome, answer.event.retryable) == ("failed", False)
+        assert "does not contain declared merge key" in answer.event.message
 
     run(test)
 
@@ -186,6 +200,29 @@ def test_with_another_patch_in_its_place_all_are_patched():
     run(test)
 
 
+def test_when_nothing_is_left_to_patch_the_action_is_done():
+    async def test(bench):
+        await create(bench, "a", "b")
+        bench.faults.add("patch", Conflict("busy"), name="b")
+        await of(bench, "metadata: {labels: {tier: null}}", **labelled()).attempt()
+        await bench.cluster.patch(Ref("v1", "ConfigMap", "shop", "b"), {"metadata": {"labels": None}}, type="merge")
+        answer = await bench.attempt()
+        assert (answer.outcome, answer.event.message) == ("ok", "ConfigMap shop/a patched")
+
+    run(test)
+
+
+def test_with_another_target_in_its_place_only_that_is_patched():
+    async def test(bench):
+        await create(bench, "a", "b")
+        bench.away("patch", times=1)
+        assert (await of(bench, APPEND).attempt()).outcome == "failed"
+        assert (await of(bench, APPEND, name="b").attempt()).outcome == "ok"
+        assert [await marks(bench, name) for name in "ab"] == [0, 1]
+
+    run(test)
+
+
 def test_an_object_of_the_same_name_that_is_new_is_patched():
     async def test(bench):
         await create(bench, "a", "b")
@@ -242,5 +279,6 @@ def test_an_object_that_is_gone_before_it_is_patched_is_missing():
         bench.report = then_gone
         answer = await bench.attempt()
         assert (words(answer), actions(answer)) == ("failed NotFound True", {"a": "failed"})
+        assert answer.event.message.startswith("ConfigMap shop/a does not exist: create it")
 
     run(test)

@@ -136,6 +136,7 @@ def test_of_several_objects_only_the_one_that_was_under_way_is_in_doubt():
         await bench.crashing("patch", when="before", number=2)
         # Changed by others meanwhile: that would be a doubt, if anything could have been done to it.
         await bench.change("c", other="1")
+        bench.items = dict(reversed(bench.items.items()))
         answer = await bench.attempt(first=False)
         assert answer.outcome == "ok"
         assert [await marks(bench, name) for name in "abc"] == [1, 1, 1]
@@ -209,21 +210,50 @@ def test_a_lost_answer_of_a_patch_that_would_do_more_is_held():
     run(test)
 
 
+def late(bench):
+    """The request of the attempt before, which was lost on the way."""
+    (item,) = bench.items.values()
+    operations = [{"op": "test", "path": "/metadata/resourceVersion", "value": item.rv}, *APPEND]
+    return bench.cluster.patch(Ref("v1", "ConfigMap", "shop", "a"), operations, type="json")
+
+
+def test_a_request_that_arrived_late_is_seen_by_the_next_attempt():
+    async def test(bench):
+        await create(of(bench, APPEND))
+        bench.away("patch", times=1)
+        assert (await bench.attempt()).outcome == "failed"
+        await late(bench)
+        assert (await bench.attempt()).outcome == "indeterminate"
+        assert await marks(bench) == 1
+
+    run(test)
+
+
+def test_a_doubt_about_another_patch_is_none_about_this_one():
+    async def test(bench):
+        await create(of(bench, STEP))
+        bench.away("patch", times=1)
+        assert (await bench.attempt()).outcome == "failed"
+        await bench.change("a", other="1")
+        assert (await of(bench, APPEND).attempt()).outcome == "ok"
+        assert await marks(bench) == 1
+
+    run(test)
+
+
 def test_a_request_that_arrives_late_does_not_make_it_two():
     async def test(bench):
         """The first request is sent, nothing is heard of it, and it takes effect while the next attempt is at work."""
         await create(of(bench, APPEND))
         bench.away("patch", times=1)
         assert (await bench.attempt()).outcome == "failed"
-        (item,) = bench.items.values()
-        late = [{"op": "test", "path": "/metadata/resourceVersion", "value": item.rv}, *APPEND]
+        request = late(bench)
 
         def arrives(verb, ref):
             if verb == "patch":
                 bench.cluster.hooks.before.remove(arrives)
-                entry = bench.cluster.patch(Ref("v1", "ConfigMap", "shop", "a"), late, type="json")
                 with pytest.raises(StopIteration):
-                    entry.send(None)
+                    request.send(None)
 
         bench.cluster.hooks.before.append(arrives)
         answer = await bench.attempt()

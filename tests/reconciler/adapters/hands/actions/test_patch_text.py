@@ -21,6 +21,10 @@ def test_yaml_and_json_read_the_same(text):
     assert parse(part(text)) == Patch({"data": {"mode": "on"}}, "merge", repeatable=True)
 
 
+def test_json_that_is_no_yaml_is_read():
+    assert parse(part(r'{"data": {"mode": "\ud83d\ude00"}}')).value == {"data": {"mode": "\N{GRINNING FACE}"}}
+
+
 def test_a_list_of_operations_may_be_yaml_or_json():
     yaml = "- {op: replace, path: /a, value: 1}\n"
     json = '[{"op": "replace", "path": "/a", "value": 1}]'

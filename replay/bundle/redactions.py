@@ -1,0 +1,35 @@
+"""`REDACTIONS.md`: tells whoever gets a bundle what is inside, what was left out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger.render import safe
+from replay.bundle.format import Omitted
+from replay.bundle.secrecy import VALUE_BYTES_MIN
+
+_HEAD = """\
+# What is in this bundle, and what is not
+
+Inside: the records of {stream} from its first to position {last_seq}, word for word as they were written and hashed,
+and {blobs} payloads that run {run} names: artifacts as they were fetched, and built manifests.
+
+## Secrets
+
+- The values of Secrets were never recorded: manifests hold tokens in their place, such as `secret:Secret/ns/name.key#…`.
+  The keyed hash in a token can only be made with a key that stays in the installation.
+- An artifact that spells out a Secret, or makes one (`secretGenerator`), is left out whole.
+- All that is inside was searched for the values of such Secrets, raw and in base64, URL, JSON and hexadecimal form.
+  Values of fewer than {value_bytes_min} bytes were not searched for.
+
+## Left out
+"""
+
+
+def text(*, stream: str, run: str, last_seq: int, blobs: int, omitted: Iterable[Omitted]) -> str:
+    """The page. The same bundle has the same page."""
+    head = _HEAD.format(
+        stream=safe(stream), run=safe(run), last_seq=last_seq, blobs=blobs, value_bytes_min=VALUE_BYTES_MIN
+    )
+    lines = [f"- position {one.seq}: {one.what} {one.digest}: {safe(one.why)}".replace(" :", ":") for one in omitted]
+    return "\n".join((head, *(lines or ["Nothing."]), ""))
