@@ -23,6 +23,10 @@ root = Root(
             "ledger.cli.browse:group",
             "Look into a ledger, beside a running controller and without disturbing it.",
         ),
+        "replay": (
+            "replay.cli.group:group",
+            "Take a run out of a ledger, look into it, and prove that it is decided the same again.",
+        ),
         "resolve": ("reconciler.cli.resolve:resolve", "Answer for an action that may or may not have run."),
         "reconcile": (
             "reconciler.cli.reconcile:reconcile",

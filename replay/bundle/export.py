@@ -1,6 +1,6 @@
 """From a ledger to a bundle: the run's stream from its first version, the run's blobs, and what was left out.
 
-Reads only. The records are proved before a byte is written, and everything that is written is searched for the values of
+Reads only. The records are proved before a byte is written, and all that is written is searched for the values of
 Secrets that artifacts or specs spell out: an export that has one is refused.
 """
 
@@ -125,9 +125,7 @@ def _blobs(
     pinned = {pin.digest for pin in opened.pins} if opened is not None else set()
     mine: dict[str, _Blob] = {}
     others: dict[str, _Blob] = {}
-    omitted = [
-        Omitted(seq=one.stored.seq, what="body", why="it was erased on order") for one in records if one.erased
-    ]
+    omitted = [Omitted(seq=one.stored.seq, what="body", why="it was erased on order") for one in records if one.erased]
     for record in records:
         for name in record.header.blobs:
             blob = _Blob(name, record.stored.seq, "artifact" if name in pinned else "payload")
@@ -182,8 +180,8 @@ def _search(
 
 def _withheld(place: str) -> Withheld:
     return Withheld(
-        f"not exported: {place} holds the value of a Secret that an artifact or the spec spells out; keep Secrets out of "
-        "artifacts and specs, and change the value"
+        f"not exported: {place} holds the value of a Secret that an artifact or the spec spells out; keep Secrets out "
+        "of artifacts and specs, and change the value"
     )
 
 

@@ -16,8 +16,8 @@ and {blobs} payloads that run {run} names: artifacts as they were fetched, and b
 
 ## Secrets
 
-- The values of Secrets were never recorded: manifests hold tokens in their place, such as `secret:Secret/ns/name.key#…`.
-  The keyed hash in a token can only be made with a key that stays in the installation.
+- The values of Secrets were never recorded: manifests hold tokens in their place, such as
+  `secret:Secret/ns/name.key#…`. The keyed hash in a token can only be made with a key that stays in the installation.
 - An artifact that spells out a Secret, or makes one (`secretGenerator`), is left out whole.
 - All that is inside was searched for the values of such Secrets, raw and in base64, URL, JSON and hexadecimal form.
   Values of fewer than {value_bytes_min} bytes were not searched for.

@@ -1,7 +1,7 @@
 """Finds what must not leave: Secret manifests spelled out in artifacts, specs and payloads, and their values elsewhere.
 
-Two lines of defence: a blob with a Secret's plain data is left out whole, and its values are then looked for in all that
-is exported. Rule: in doubt a blob is left out. No value is ever part of a message.
+Two lines of defence: a blob with a Secret's plain data is left out whole, and its values are then looked for in all
+that is exported. Rule: in doubt a blob is left out. No value is ever part of a message.
 """
 
 from __future__ import annotations

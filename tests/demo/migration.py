@@ -57,7 +57,7 @@ class Migration:
         controls.hold.unlink()
         controls.start_controller()
         self._answer()
-        self._hear_witnesses(job)
+        self.hear_witnesses(job)
 
     def _until_created(self) -> Made:
         """The new migration's Job, created and recorded; it does not run yet."""
@@ -114,7 +114,7 @@ class Migration:
         status = controls.until_ready(release.FIXED)
         controls.show_stages(status, [release.FIXED] * 3, phases=["Ready"] * 3)
 
-    def _hear_witnesses(self, job: Made) -> None:
+    def hear_witnesses(self, job: Made) -> None:
         """The ledger, the cluster and the hook server, each for itself; then all against each other."""
         terminal, controls = self._terminal, self._controls
         terminal.say(

@@ -177,6 +177,7 @@ def test_a_standby_is_ready_holds_nothing_and_takes_over_at_once_when_the_leader
     assert stage.holder() == ""
 
 
+@pytest.mark.slow
 def test_a_standby_takes_over_when_the_lease_of_a_killed_leader_runs_out(stage):
     leader = stage.controller("leader", *ELECTION)
     leader.until_works()
@@ -189,6 +190,7 @@ def test_a_standby_takes_over_when_the_lease_of_a_killed_leader_runs_out(stage):
     assert standby.end() == 0
 
 
+@pytest.mark.slow
 def test_a_paused_leader_gives_up_before_anything_else_and_the_ledger_waits_for_it(stage):
     leader = stage.controller("leader", *ELECTION)
     leader.until_works()
@@ -214,6 +216,7 @@ def test_a_paused_leader_gives_up_before_anything_else_and_the_ledger_waits_for_
     assert standby.end() == 0
 
 
+@pytest.mark.slow
 def test_a_leader_that_loses_the_api_ends_with_3(stage):
     leader = stage.controller("leader", *ELECTION)
     leader.until_works()
@@ -239,6 +242,7 @@ def test_a_standby_ends_at_once(stage):
     assert leader.end() == 0
 
 
+@pytest.mark.slow
 def test_without_an_election_the_file_lock_is_waited_for(stage):
     first = stage.controller("first")
     first.until_works()

@@ -69,7 +69,7 @@ class Gate:
         self._plane = plane
         self._loop = asyncio.new_event_loop()
         self._holds: list[Hold] = []
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -104,7 +104,7 @@ class Gate:
 
     async def _start(self) -> None:
         tls = ssl.create_default_context(cadata=self._plane.authority.decode())
-        connector = aiohttp.TCPConnector(ssl=tls, limit=0, ssl_shutdown_timeout=0)
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)
         )
@@ -124,6 +124,11 @@ class Gate:
             hold._opened.set()
         await self._runner.cleanup()
         await self._session.close()
+        # TLS says good-bye after close: only the loop's own pipe may be left.
+        selector: Any = self._loop
+        async with asyncio.timeout(DEADLINE_S):
+            while len(selector._selector.get_map()) > 1:
+                await asyncio.sleep(0.01)
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

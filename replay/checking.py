@@ -1,0 +1,37 @@
+"""One file, checked: read, proved, decided again. What the command line runs in a child, and tests in their process."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, NamedTuple
+
+from ledger.envelope import Header
+from replay.bundle.format import LIMITS, Limits
+from replay.bundle.proof import prove
+from replay.bundle.reading import Bundle, read
+from replay.errors import Incomplete, Unreadable
+from replay.replayer import Verdict, replay
+
+
+class Opened(NamedTuple):
+    """A bundle whose records are proved, with their headers."""
+
+    bundle: Bundle
+    headers: list[Header]
+
+
+def opened(file: BinaryIO, *, limits: Limits = LIMITS) -> Opened:
+    """Read and prove a bundle. Raises `Unreadable`, `Invalid` and `Incompatible`."""
+    try:
+        bundle = read(file, limits=limits)
+        return Opened(bundle, prove(bundle.manifest, bundle.records))
+    except RecursionError as error:
+        raise Unreadable("something in it is nested too deep") from error
+
+
+def check(file: BinaryIO, *, until: int = 0, limits: Limits = LIMITS) -> Verdict:
+    """Read, prove and replay a bundle. Raises every `ReplayError` but `Escaped` and `Withheld`."""
+    bundle = opened(file, limits=limits).bundle
+    if until and not bundle.records[0].seq <= until <= bundle.manifest.last_seq:
+        span = f"{bundle.records[0].seq} to {bundle.manifest.last_seq}"
+        raise Incomplete(f"position {until} is not in the bundle: its records have positions {span}")
+    return replay(bundle.records, bundle.environment, until=until)

@@ -1,0 +1,1 @@
+"""The command lines of the replay: parse, call one function, print. Exit codes: `replay.errors`."""

@@ -1,0 +1,163 @@
+"""Guards of a process that must not reach out: an audit hook, an environment that tells nothing, limits of the kernel.
+
+Installed once, never taken off. What is refused is also noted: code that swallows the refusal is found out anyway.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NoReturn
+
+#: Starts of the names of audit events (https://docs.python.org/3/library/audit_events.html) that reach out.
+_REFUSED = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.kill",
+    "os.putenv",
+    "os.unsetenv",
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+    "os.chown",
+    "os.chflags",
+    "os.lockf",
+    "os.utime",
+    "os.setxattr",
+    "os.removexattr",
+    "shutil.",
+    "tempfile.",
+    "ctypes.",
+    "sqlite3.",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "imaplib.",
+    "poplib.",
+    "smtplib.",
+    "webbrowser.",
+    "pty.",
+    "signal.",
+    "syslog.",
+)
+_READING = ("os.listdir", "os.scandir")
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# From linux/sched.h.
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+
+
+class Breach(RuntimeError):
+    """Something reached out, and was refused."""
+
+
+class Guards:
+    """The guards of this process. What they noted is in `breaches`."""
+
+    def __init__(self) -> None:
+        #: what was tried, in order
+        self.breaches: list[str] = []
+        #: which guards are on
+        self.on: dict[str, bool] = {}
+        self._roots: tuple[str, ...] = ()
+
+    def install(self, *, namespace: bool = True) -> None:
+        """Put all guards up. `namespace`: try to leave the network, which not every kernel allows."""
+        self.on["network namespace"] = namespace and _without_network()
+        self.on["no file grows"] = _limited()
+        self._roots = _library_roots()
+        for environ in (os.environ, os.environb):
+            environ.__class__ = type("Guarded", (_Silent, type(environ)), {"guards": self})
+        self.on["no environment"] = True
+        sys.addaudithook(self._heard)
+        self.on["no sockets, programs or files"] = True
+
+    def refuse(self, what: str) -> NoReturn:
+        """Note a breach and refuse it."""
+        self.breaches.append(what)
+        raise Breach(f"{what} is refused: a replay reaches nothing")
+
+    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            self._opened(*arguments)
+        elif event in _READING:
+            self._read(arguments[0] if arguments else ".")
+        elif event.startswith(_REFUSED):
+            self.refuse(f"{event} {_shown(arguments)}".rstrip())
+
+    def _opened(self, path: Any, mode: Any, flags: Any) -> None:
+        is_writing = bool(set(mode) & set("wax+")) if isinstance(mode, str) else bool((flags or 0) & _WRITING)
+        if is_writing:
+            self.refuse(f"open {_shown((path,))} for writing")
+        self._read(path)
+
+    def _read(self, path: Any) -> None:
+        """Only the interpreter and its libraries are read; what is open already has a number."""
+        if isinstance(path, int):
+            return
+        text = os.fsdecode(path)
+        if not os.path.abspath(text).startswith(self._roots):
+            self.refuse(f"open {_shown((text,))}")
+
+
+class _Silent:
+    """An environment that refuses to be asked."""
+
+    # Without a layout of its own, so that the environment which is there can take this class on.
+    __slots__ = ()
+    guards: Guards
+
+    def __getitem__(self, key: Any) -> Any:
+        self.guards.refuse(f"environment variable {key!r:.80}")
+
+    def __contains__(self, key: object) -> bool:
+        self.guards.refuse(f"environment variable {key!r:.80}")
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.guards.refuse(f"environment variable {key!r:.80}")
+
+    def __iter__(self) -> Iterator[Any]:
+        self.guards.refuse("the environment")
+
+    def copy(self) -> Any:
+        self.guards.refuse("the environment")
+
+
+def _shown(arguments: tuple[Any, ...]) -> str:
+    return " ".join(f"{argument!r:.60}" for argument in arguments if isinstance(argument, str | bytes | int | tuple))[
+        :200
+    ]
+
+
+def _library_roots() -> tuple[str, ...]:
+    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(path for path in sys.path if path)}
+    return tuple(sorted({os.path.realpath(path) for path in found} | {os.path.abspath(path) for path in found}))
+
+
+def _without_network() -> bool:
+    """Leave the network for an empty one: `unshare(2)`, which Python has from 3.12 on only."""
+    with suppress(OSError, AttributeError):
+        unshare = ctypes.CDLL(None, use_errno=True).unshare
+        return bool(unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0 or unshare(_CLONE_NEWNET) == 0)
+    return False
+
+
+def _limited() -> bool:
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        return True
+    return False
