@@ -1,9 +1,8 @@
 """Group commit: many streams, one durable transaction. The asyncio face of an EventLog.
 
 A writer thread takes whatever has arrived, blobs and appends, records it in one transaction and wakes the event loop
-once. Each caller
-returns only when its events are on disk, or with the refusal that concerns it alone. The event loop never waits for a
-disk.
+once. Each caller returns only when its events are on disk, or with the refusal that concerns it alone. The event loop
+never waits for a disk.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ root = Root(
         ),
         "replay": (
             "replay.cli.group:group",
-            "Take a run out of a ledger, look into it, and prove that it is decided the same again.",
+            "Take a run out of a ledger and prove that it is decided the same again.",
         ),
         "resolve": ("reconciler.cli.resolve:resolve", "Answer for an action that may or may not have run."),
         "reconcile": (

@@ -1,4 +1,4 @@
-"""Decides again: every recorded fact goes through the same `step`, and its decisions are held against the recorded ones.
+"""Decides again: every recorded fact goes through the same `step`, and its decisions are held against those recorded.
 
 Strict: order, bodies, requests, results, state digests, and nothing left over on either side. No clock, no chance, no
 files: records in, verdict out.

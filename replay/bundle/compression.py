@@ -46,7 +46,7 @@ class Inflated:
             if not self._buffer:
                 self._buffer += next(self._chunks, b"")
                 if not self._buffer:
-                    raise Unreadable("it ends too early: copy it again from where it was exported")
+                    raise _cut()
             piece = bytes(self._buffer[:size_bytes])
             del self._buffer[: len(piece)]
             size_bytes -= len(piece)
@@ -62,7 +62,7 @@ class Inflated:
         while not frame.eof:
             data = self._file.read(_CHUNK_BYTES) if frame.needs_input else b""
             if frame.needs_input and not data:
-                return
+                raise _cut()
             self._taken += len(data)
             try:
                 chunk = frame.decompress(data, max_length=_CHUNK_BYTES)
@@ -83,3 +83,7 @@ class Inflated:
             raise Unreadable(f"it inflates to more than {limits.inflated_bytes_max} bytes")
         if self._given > limits.ratio_free_bytes and self._given > self._taken * limits.ratio_max:
             raise Unreadable(f"it inflates to more than {limits.ratio_max} times its size: it is a bomb")
+
+
+def _cut() -> Unreadable:
+    return Unreadable("it ends too early: copy it again from where it was exported")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ledger.envelope import Header, Stored, digest
+from ledger.envelope import Header, digest
 from ledger.errors import BlobMissing
 from ledger.events import BY_TAG, Decision, LedgerEpochOpened, RunOpened
 from ledger.export.jsonl import line
@@ -46,6 +46,15 @@ class _Kept(NamedTuple):
     text: str
 
 
+class _Payloads(NamedTuple):
+    kept: list[_Kept]
+    omitted: list[Omitted]
+    #: values of Secrets that were found, and must be nowhere else
+    values: frozenset[str]
+    #: payloads that only other runs name
+    elsewhere: int
+
+
 def export(reader: Reader, wanted: Wanted) -> Iterator[bytes]:
     """The pieces of a bundle's bytes.
 
@@ -54,14 +63,15 @@ def export(reader: Reader, wanted: Wanted) -> Iterator[bytes]:
     """
     records = _records(reader, wanted)
     opened = _opened(records, wanted)
-    kept, omitted, values = _blobs(reader, records, wanted.run, opened)
-    values |= {value for one in records if (event := _event(one)) for value in secrecy.in_value(event.spec)}
-    members = _fixed(reader, records, wanted, omitted=omitted, blobs=len(kept))
-    _search(values, records, kept, members)
-    manifest = _manifest(records, wanted, [*(_member(*one) for one in members), *(one.member for one in kept)], omitted)
+    payloads = _payloads(reader, records, wanted.run, opened)
+    spelled = {value for one in records if (event := _event(one)) for value in secrecy.in_value(event.spec)}
+    members = _fixed(reader, records, wanted, payloads)
+    _search(payloads.values | spelled, records, payloads.kept, members)
+    manifest = _manifest(records, wanted, members, payloads)
+    # What a reader would refuse must not be written.
+    form.read_manifest(form.encode(manifest))
     prove(manifest, [one.stored for one in records])
-    fixed = [(form.MANIFEST, form.encode(manifest)), *members]
-    return writing.pieces(_contents(reader, fixed, kept))
+    return writing.pieces(_contents(reader, [(form.MANIFEST, form.encode(manifest)), *members], payloads.kept))
 
 
 def _contents(
@@ -118,18 +128,19 @@ def _opened(records: list[Exported], wanted: Wanted) -> RunOpened | None:
 # ── blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _blobs(
-    reader: Reader, records: list[Exported], run: str, opened: RunOpened | None
-) -> tuple[list[_Kept], list[Omitted], set[str]]:
+def _payloads(reader: Reader, records: list[Exported], run: str, opened: RunOpened | None) -> _Payloads:
     """The run's blobs that may go, what stays behind, and the values that must be nowhere."""
     pinned = {pin.digest for pin in opened.pins} if opened is not None else set()
     mine: dict[str, _Blob] = {}
-    others: dict[str, _Blob] = {}
+    others: set[str] = set()
     omitted = [Omitted(seq=one.stored.seq, what="body", why="it was erased on order") for one in records if one.erased]
     for record in records:
         for name in record.header.blobs:
-            blob = _Blob(name, record.stored.seq, "artifact" if name in pinned else "payload")
-            (mine if record.header.run == run else others).setdefault(name, blob)
+            if record.header.run != run:
+                others.add(name)
+                continue
+            what = "artifact" if name in pinned else "payload"
+            mine.setdefault(name, _Blob(name, record.stored.seq, what))
     kept: list[_Kept] = []
     values: set[str] = set()
     for blob in sorted(mine.values()):
@@ -144,12 +155,8 @@ def _blobs(
         else:
             member = Member(name=form.blob_name(blob.digest), size_bytes=size_bytes, digest=blob.digest)
             kept.append(_Kept(member, blob.digest, finding.text))
-    omitted += [
-        Omitted(seq=blob.seq, digest=name, what="payload", why="another run names it")
-        for name, blob in sorted(others.items())
-        if name not in mine
-    ]
-    return kept, sorted(omitted, key=lambda one: (one.seq, one.digest)), values
+    omitted.sort(key=lambda one: (one.seq, one.digest))
+    return _Payloads(kept, omitted, frozenset(values), elsewhere=len(others - mine.keys()))
 
 
 def _look(reader: Reader, blob: _Blob) -> tuple[secrecy.Finding, int] | Omitted:
@@ -188,15 +195,19 @@ def _withheld(place: str) -> Withheld:
 # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _fixed(
-    reader: Reader, records: list[Exported], wanted: Wanted, *, omitted: list[Omitted], blobs: int
-) -> list[tuple[str, bytes]]:
+def _fixed(reader: Reader, records: list[Exported], wanted: Wanted, payloads: _Payloads) -> list[tuple[str, bytes]]:
     last, opened = records[-1].stored.seq, _opened(records, wanted)
     policy: dict[str, Any] = opened.policy if opened is not None else {}
     about = environment(recorded_by=_software(reader, records, last), policy=policy)
-    page = redactions.text(stream=wanted.stream, run=wanted.run, last_seq=last, blobs=blobs, omitted=omitted)
+    contents = redactions.Contents(
+        wanted.stream, wanted.run, last, len(payloads.kept), payloads.omitted, payloads.elsewhere
+    )
     events = b"".join(line(one) for one in records)
-    return [(form.ENVIRONMENT, form.encode(about)), (form.REDACTIONS, page.encode()), (form.EVENTS, events)]
+    return [
+        (form.ENVIRONMENT, form.encode(about)),
+        (form.REDACTIONS, redactions.text(contents).encode()),
+        (form.EVENTS, events),
+    ]
 
 
 def _software(reader: Reader, records: list[Exported], last: int) -> tuple[Software, ...]:
@@ -214,18 +225,18 @@ def _member(name: str, data: bytes) -> Member:
     return Member(name=name, size_bytes=len(data), digest=digest(data))
 
 
-def _manifest(records: list[Exported], wanted: Wanted, members: list[Member], omitted: list[Omitted]) -> Manifest:
+def _manifest(records: list[Exported], wanted: Wanted, fixed: list[tuple[str, bytes]], payloads: _Payloads) -> Manifest:
     last = records[-1]
-    mine: Iterator[Stored] = (one.stored for one in records if one.header.run == wanted.run)
     return Manifest(
         format=form.FORMAT,
         ledger=last.header.ledger,
         stream=wanted.stream,
         run=wanted.run,
-        first_seq=next(mine).seq,
+        first_seq=next(one.stored.seq for one in records if one.header.run == wanted.run),
         last_seq=last.stored.seq,
         records=len(records),
         head=last.mark,
-        members=tuple(members),
-        omitted=tuple(omitted),
+        members=(*(_member(*one) for one in fixed), *(one.member for one in payloads.kept)),
+        omitted=tuple(payloads.omitted),
+        elsewhere=payloads.elsewhere,
     )

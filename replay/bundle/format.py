@@ -84,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     head: str
     members: tuple[Member, ...]
     omitted: tuple[Omitted, ...] = ()
+    #: how many payloads only other runs of the stream name; none of them is here
+    elsewhere: int = 0
 
 
 class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,9 +158,9 @@ def _check(manifest: Manifest, limits: Limits) -> None:
         raise Unreadable(f"{MANIFEST}: {len(names)} members are more than {limits.members_max}")
     if not 0 < manifest.records <= limits.records_max:
         raise Unreadable(f"{MANIFEST}: {manifest.records} records are not 1 to {limits.records_max}")
-    for member in manifest.members:
-        is_blob = _BLOB.fullmatch(member.name) is not None
-        if not _DIGEST.fullmatch(member.digest) or (member.name not in FIXED and not is_blob):
+    for place, member in enumerate(manifest.members):
+        is_blob = place >= len(FIXED)
+        if not _DIGEST.fullmatch(member.digest) or (is_blob and not _BLOB.fullmatch(member.name)):
             raise Unreadable(f"{MANIFEST}: {member.name!r:.80} is no member of a bundle")
         if is_blob and blob_name(member.digest) != member.name:
             raise Unreadable(f"{MANIFEST}: {member.name} is not named by its digest")

@@ -96,6 +96,7 @@ def _backward(manifest: Manifest, records: Sequence[Stored], headers: Sequence[H
         is_named = not expected or digest(records[version - 1].header) == expected
         if not is_named:
             found.append((version, "it is not the record that was written: what names it names another"))
-        # What is not confirmed itself is no witness against the one before it.
-        expected = header.prev if is_named else ""
+        # What is not confirmed itself, or does not stand behind it, is no witness against the one before it.
+        follows = version > 1 and headers[version - 2].ver == header.ver - 1
+        expected = header.prev if is_named and follows else ""
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ledger.render import safe
 from replay.bundle.format import Omitted
@@ -26,10 +27,25 @@ and {blobs} payloads that run {run} names: artifacts as they were fetched, and b
 """
 
 
-def text(*, stream: str, run: str, last_seq: int, blobs: int, omitted: Iterable[Omitted]) -> str:
+class Contents(NamedTuple):
+    """What the page tells of."""
+
+    stream: str
+    run: str
+    last_seq: int
+    #: payloads that are inside
+    blobs: int
+    omitted: Iterable[Omitted]
+    #: payloads that only other runs name
+    elsewhere: int
+
+
+def text(contents: Contents) -> str:
     """The page. The same bundle has the same page."""
+    stream, run, last_seq, blobs, omitted, elsewhere = contents
     head = _HEAD.format(
         stream=safe(stream), run=safe(run), last_seq=last_seq, blobs=blobs, value_bytes_min=VALUE_BYTES_MIN
     )
     lines = [f"- position {one.seq}: {one.what} {one.digest}: {safe(one.why)}".replace(" :", ":") for one in omitted]
+    lines += [f"- {elsewhere} payloads that only other runs of the stream name"] if elsewhere else []
     return "\n".join((head, *(lines or ["Nothing."]), ""))

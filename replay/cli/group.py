@@ -6,7 +6,7 @@ from ledger.cli.lazy import LazyGroup
 
 group = LazyGroup(
     "replay",
-    help="Take a run out of a ledger, look into it, and prove that it is decided the same again.",
+    help="Take a run out of a ledger and prove that it is decided the same again.",
     lazy={
         "export": ("replay.cli.export:export", "Write a run, with all that it was decided on, into one file."),
         "inspect": ("replay.cli.inspect:inspect", "Tell what failed in a bundle and why, and what took how long."),

@@ -44,7 +44,7 @@ def inspect(file: Path, form: str) -> None:
 def _opened(path: Path) -> Bundle:
     try:
         if not path.is_file():
-            raise Unreadable(f"{path}: there is no such file")
+            raise Unreadable(f"{path}: there is no such file, or it is not a plain one")
         with path.open("rb") as file:
             return opened(file).bundle
     except OSError as error:
@@ -83,9 +83,11 @@ def _text(bundle: Bundle, told: Story) -> Iterator[str]:
     yield f"{outcome('VALID')}  {manifest.records} records of {safe(manifest.stream)}, head {safe(manifest.head)}"
     software = sorted({one.software for one in environment.recorded_by if one.software})
     yield f"recorded by {safe(', '.join(software)) or 'unnamed software'}; exported by {safe(environment.version)}"
-    yield from (("", click.style("LEFT OUT", bold=True)) if manifest.omitted else ("nothing was left out",))
+    yield from (("", click.style("LEFT OUT", bold=True)) if manifest.omitted else ("nothing of the run was left out",))
     for gone in manifest.omitted:
         yield f"position {gone.seq}: {safe(gone.what)} {safe(gone.digest)}: {safe(gone.why)}"
+    if manifest.elsewhere:
+        yield f"{manifest.elsewhere} payloads that only other runs of the stream name are not here"
 
 
 def _why(told: Story) -> Iterator[str]:

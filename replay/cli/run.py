@@ -9,7 +9,7 @@ import msgspec
 
 from ledger.cli.params import FORM
 from ledger.render import outcome, safe
-from replay.cli.words import EXIT_CODES, FILE, explained, failure
+from replay.cli.words import EXIT_CODES, FILE, end, explained
 from replay.errors import DIVERGED
 from replay.isolation.child import Answer
 from replay.isolation.probing import probed
@@ -45,7 +45,7 @@ def run(ctx: click.Context, file: Path, form: str, until: int | None, probe: int
     with explained(file):
         answer = probed(file, until=until or 0, count=probe)
     if answer.problem is not None:
-        raise failure(answer.problem.message, code=answer.problem.exit_code, about=file)
+        end(answer.problem.message, code=answer.problem.exit_code, about=file)
     verdict = answer.verdict
     assert verdict is not None, "an answer has a verdict or a problem"
     click.echo(_json(answer, probe) if form == "json" else _text(verdict, answer.guards, probe))

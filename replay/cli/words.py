@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -23,14 +24,6 @@ Exit codes:
 """
 
 
-class Told(Failure):
-    """One sentence on standard error, and an exit code of its own."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = code
-
-
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -40,9 +33,10 @@ def explained(about: Path | str = "") -> Iterator[None]:
     try:
         yield
     except ReplayError as error:
-        raise failure(error.message, code=error.exit_code, about=about) from error
+        end(error.message, code=error.exit_code, about=about)
 
 
-def failure(message: str, *, code: int, about: Path | str = "") -> Told:
-    """A sentence on standard error, about a file, and an exit code."""
-    return Told(f"{about}: {message}" if about and not message.startswith(str(about)) else message, code)
+def end(message: str, *, code: int, about: Path | str = "") -> NoReturn:
+    """Print a sentence about a file on standard error, and end with an exit code."""
+    Failure(f"{about}: {message}" if about and not message.startswith(str(about)) else message).show()
+    raise click.exceptions.Exit(code)

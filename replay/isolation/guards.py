@@ -9,7 +9,7 @@ import ctypes
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -80,7 +80,7 @@ class Guards:
         self.on["no file grows"] = _limited()
         self._roots = _library_roots()
         for environ in (os.environ, os.environb):
-            environ.__class__ = type("Guarded", (_Silent, type(environ)), {"guards": self})
+            _silenced(environ, self.refuse)
         self.on["no environment"] = True
         sys.addaudithook(self._heard)
         self.on["no sockets, programs or files"] = True
@@ -109,31 +109,22 @@ class Guards:
         if isinstance(path, int):
             return
         text = os.fsdecode(path)
-        if not os.path.abspath(text).startswith(self._roots):
+        if not (os.path.abspath(text) + os.sep).startswith(self._roots):
             self.refuse(f"open {_shown((text,))}")
 
 
-class _Silent:
-    """An environment that refuses to be asked."""
+def _silenced(environ: Any, refuse: Callable[[str], NoReturn]) -> None:
+    """Make an environment refuse to be asked, whoever holds it by now."""
 
-    # Without a layout of its own, so that the environment which is there can take this class on.
-    __slots__ = ()
-    guards: Guards
+    def by_name(self: Any, key: object, *default: object) -> NoReturn:
+        refuse(f"environment variable {key!r:.80}")
 
-    def __getitem__(self, key: Any) -> Any:
-        self.guards.refuse(f"environment variable {key!r:.80}")
+    def whole(self: Any) -> NoReturn:
+        refuse("the environment")
 
-    def __contains__(self, key: object) -> bool:
-        self.guards.refuse(f"environment variable {key!r:.80}")
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self.guards.refuse(f"environment variable {key!r:.80}")
-
-    def __iter__(self) -> Iterator[Any]:
-        self.guards.refuse("the environment")
-
-    def copy(self) -> Any:
-        self.guards.refuse("the environment")
+    refusing = dict.fromkeys(("__getitem__", "__contains__", "get"), by_name)
+    listing = dict.fromkeys(("__iter__", "__repr__", "keys", "values", "items", "copy"), whole)
+    environ.__class__ = type("Guarded", (type(environ),), {**refusing, **listing})
 
 
 def _shown(arguments: tuple[Any, ...]) -> str:
@@ -144,7 +135,8 @@ def _shown(arguments: tuple[Any, ...]) -> str:
 
 def _library_roots() -> tuple[str, ...]:
     found = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(path for path in sys.path if path)}
-    return tuple(sorted({os.path.realpath(path) for path in found} | {os.path.abspath(path) for path in found}))
+    places = {os.path.realpath(path) for path in found} | {os.path.abspath(path) for path in found}
+    return tuple(sorted(place.rstrip(os.sep) + os.sep for place in places))
 
 
 def _without_network() -> bool:

@@ -45,10 +45,11 @@ def probes(count: int) -> Iterator[Circumstances]:
 
 def ask(path: Path, *, until: int = 0, environment: Mapping[str, str] | None = None) -> Answer:
     """Have a bundle checked in a child. Raises `Unreadable` where it cannot be opened, `Escaped` without an answer."""
+    if not path.is_file():
+        # Opening a pipe would wait for whoever writes into it.
+        raise Unreadable(f"{path}: there is no such file" if not path.exists() else f"{path}: it is not a plain file")
     try:
         with path.open("rb") as file:
-            if not path.is_file():
-                raise Unreadable(f"{path}: it is not a plain file")
             done = _run(file.fileno(), until, environment or {})
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror or error}") from error

@@ -51,7 +51,7 @@ BUILDS = Named(
 LEDGER = Named(
     name="the ledger's share of a rollout's CPU",
     unit="s",
-    against="the controller's CPU in the rollout",
+    against="the rollout's CPU, controller and API server",
     target=0.05,
     bound="at most",
 )
@@ -124,9 +124,10 @@ def _ledger(rounds: list[_Round]) -> Row:
     """CPU of the writer thread and of the way to it in the event loop: sealing, hashing, SQLite, blobs, its syncs."""
     spent = [one.figures["writer_cpu_s"] + one.figures["append_cpu_s"] for one in rounds]
     of_wall = median(cpu / one.seconds for cpu, one in zip(spent, rounds, strict=True))
-    of_all = median(cpu / (one.figures["cpu_s"] + one.server_cpu_s) for cpu, one in zip(spent, rounds, strict=True))
-    note = f"{of_all:.1%} of the CPU with the API server's, {of_wall:.1%} of the rollout's time"
-    return msgspec.structs.replace(row(LEDGER, spent, [one.figures["cpu_s"] for one in rounds]), note=note)
+    of_own = median(cpu / one.figures["cpu_s"] for cpu, one in zip(spent, rounds, strict=True))
+    note = f"{of_own:.1%} of the controller's CPU alone, {of_wall:.1%} of the rollout's time"
+    whole = [one.figures["cpu_s"] + one.server_cpu_s for one in rounds]
+    return msgspec.structs.replace(row(LEDGER, spent, whole), note=note)
 
 
 async def _converge(stage: Stage) -> _Round:

@@ -34,6 +34,9 @@ appear on terminals only; `NO_COLOR` turns the colours off.
 Commands that talk to a cluster (`resolve`, `reconcile`, `baseline`, `reset-ledger`) end with 1 where something was not
 done (no such StageSet, stage or action, or not taken up in time), and with 3 where the cluster cannot be reached or
 refuses.
+
+`replay` keeps 0, 2 and 3, and has more: 1 diverged (or not exported, because a secret would have left), 4 incomplete
+(what is needed was erased or left out), 5 recorded by code that this version cannot follow, 6 the isolation was broken.
 """
 
 

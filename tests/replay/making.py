@@ -15,6 +15,8 @@ from tests.simulation.life import finish
 from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World
 
+AT = "2030-01-01T00:00:00.000Z"
+
 
 def played(story: Callable[[World], object], *, seed: str = "replay") -> MemoryLog:
     """The ledger of a story on the simulation's world."""

@@ -20,6 +20,7 @@ from reconciler.evolve import evolve
 from reconciler.ports.cluster import Object, Ref
 from reconciler.state import State
 from reconciler.step import step
+from tests.simulation.outside import Deed, Intent, Outside
 
 #: Kinds that the controller writes as projections, which need no intent.
 PROJECTED = frozenset({"StageSet", "StageInventory", "Event"})
@@ -36,6 +37,11 @@ class Monitor:
         self.requests: Counter[str] = Counter()
         self.appends = 0
         self.violations: list[str] = []
+        #: what the world saw of actions
+        self.outside = Outside()
+        self.outside.violations = self.violations
+        #: incarnations that were stopped: what they had begun may still arrive when they go on
+        self.stopped: set[int] = set()
 
     def committed(self, batch: Batch, incarnation: int) -> None:
         """An append is durable."""
@@ -49,23 +55,44 @@ class Monitor:
             invariants.check_move(state, entry, after)
             state = after
             self._no_bug(draft)
+            self.outside.recorded(batch.stream, draft, state, entry.ver)
         self.states[batch.stream] = state
 
     def _no_bug(self, draft: Draft) -> None:
         if getattr(draft.event, "reason", "") == "InternalError" and "(Unavailable)" not in draft.event.message:
             self.violations.append(f"a bug of ours failed stage {draft.stage}: {draft.event}")
 
-    def writes(self, verb: str, ref: Ref, obj: Object | None, incarnation: int) -> None:
-        """A write is about to take effect: is there a committed intent for it (I2)?"""
-        if incarnation != self.current:
+    def writes(self, verb: str, ref: Ref, obj: Object | None, incarnation: int) -> Deed | None:
+        """A write is about to take effect: is there a committed intent for it (I2)? Returns what an action does."""
+        if incarnation != self.current and incarnation not in self.stopped:
             self.violations.append(f"I2: incarnation {incarnation} wrote {ref} after {self.current} had taken over")
         if ref.kind in PROJECTED:
-            return
+            return None
+        if verb == "delete" and any(self._covers(state, "prune", ref) for state in self.states.values()):
+            return None
+        intent = self.outside.intent_of(verb, ref)
+        if intent is not None and (incarnation != self.current or self._acts(intent)):
+            return self.outside.writing(verb, ref, intent, incarnation)
         wanted = "apply" if verb == "apply" else "prune"
-        if not any(self._covers(state, wanted, ref) for state in self.states.values()):
+        if incarnation == self.current and not any(self._covers(state, wanted, ref) for state in self.states.values()):
             self.violations.append(f"I2: {verb} {ref} without a committed intent")
         if verb == "apply" and obj is not None:
             self._claimed(obj, ref)
+        return None
+
+    def sends(self, action: str, method: str, key: str, incarnation: int) -> None:
+        """An http request of an action arrives."""
+        intent = self.outside.intents.get(action)
+        if incarnation == self.current and not (intent is not None and self._acts(intent)):
+            self.violations.append(f"I2: {method} of {action} is sent without a pending intent")
+        self.outside.received(action, method, key, incarnation)
+
+    def _acts(self, intent: Intent) -> bool:
+        """Whether an action is intended and unanswered; one that is recorded as done may not be (I3)."""
+        state = self.states[intent.stream]
+        if self.outside.done(state, intent):
+            self.violations.append(f"I3: {intent.action} is performed, and recorded as done")
+        return state.pending is not None and state.pending.key == intent.key
 
     def _covers(self, state: State, wanted: str, ref: Ref) -> bool:
         pending, key = state.pending, entry_id(ref)

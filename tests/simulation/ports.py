@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -43,33 +43,67 @@ class Chances(NamedTuple):
 CALM = Chances()
 
 
-class Killed(RuntimeError):
-    """Only to name the place."""
+#: What meets a controller at a boundary: killed; stopped for longer than its Lease; without network; a full disk.
+Fate = Literal["", "kill", "stop", "lose", "fill"]
+#: A holder whose process stood still for this long gives up, in seconds.
+RENEW_DEADLINE_S = 10.0
 
 
 class Line:
     """What one incarnation reaches the world through."""
 
-    def __init__(self, *, number: int, rng: Random, chances: Chances, crash: Callable[[str], bool]) -> None:
+    def __init__(
+        self, *, number: int, rng: Random, chances: Chances, crash: Callable[[Line, str, Any], Fate]
+    ) -> None:
         self.number = number
         self.alive = True
         self.chances = chances
-        self._rng = rng
+        self.rng = self._rng = rng
         self._crash = crash
         #: set when the incarnation is to be killed
         self.killed = asyncio.Event()
+        #: called when it is stopped
+        self.on_stop: Callable[[], None] = lambda: None
+        #: when it was stopped, loop time; 0: it was not
+        self.stopped_s = 0.0
+        #: until when nothing of the network, and nothing of the disk, is to be had
+        self.lost_until_s = self.full_until_s = 0.0
 
     async def live(self) -> None:
         """A dead process does nothing, not even fail."""
         while not self.alive:
             await asyncio.get_running_loop().create_future()
 
-    async def boundary(self, where: str) -> None:
-        """A place at which the process may end."""
+    async def boundary(self, where: str, about: Any = None) -> None:
+        """A place at which the process may end, or be stopped."""
         await self.live()
-        if self._crash(where):
+        fate = self._crash(self, where, about)
+        if fate == "kill":
             self.cut()
             await self.live()
+        elif fate == "stop":
+            self.stop()
+            # Nothing of it runs until it is thawed.
+            await asyncio.sleep(0)
+
+    def stop(self) -> None:
+        """SIGSTOP."""
+        self.stopped_s = asyncio.get_running_loop().time()
+        self.on_stop()
+
+    @property
+    def holds_lease(self) -> bool:
+        """What the process knows of its Lease, by its own monotonic clock."""
+        now_s = asyncio.get_running_loop().time()
+        return not self.stopped_s or now_s < self.stopped_s + RENEW_DEADLINE_S
+
+    @property
+    def lost(self) -> bool:
+        return asyncio.get_running_loop().time() < self.lost_until_s
+
+    @property
+    def full(self) -> bool:
+        return asyncio.get_running_loop().time() < self.full_until_s
 
     def cut(self) -> None:
         self.alive = False
@@ -108,13 +142,13 @@ class SimJournal:
 
     async def append(self, batch: Batch) -> Appended:
         line = self._line
-        await line.boundary("before append")
+        await line.boundary("before append", batch)
         await line.delay()
-        if line.happens(line.chances.ledger):
+        if line.full or line.happens(line.chances.ledger):
             raise LedgerUnavailable("the disk is away (simulated)")
         appended = await self._direct.append(batch)
         self._monitor.committed(batch, line.number)
-        await line.boundary("after append")
+        await line.boundary("after append", batch)
         return appended
 
     async def put_blob(self, chunks: bytes) -> str:
@@ -138,7 +172,7 @@ class SimCluster:
         self._monitor.requests[verb] += 1
         await line.delay()
         fault = line.fault(verb, None)
-        if fault in ("unavailable", "lost"):
+        if line.lost or fault in ("unavailable", "lost"):
             raise faults.unavailable()
         if fault == "throttled":
             raise faults.too_many_requests()
@@ -148,20 +182,22 @@ class SimCluster:
 
     async def _write(self, verb: str, ref: Ref, call: Callable[[], Awaitable[Any]], obj: Object | None = None) -> Any:
         line = self._line
-        await line.boundary(f"before {verb} {ref.kind}")
+        await line.boundary(f"before {verb} {ref.kind}", ref)
         self._monitor.requests[verb] += 1
         await line.delay()
         fault = line.fault(verb, ref)
-        if fault == "unavailable":
+        if line.lost or fault == "unavailable":
             raise faults.unavailable()
         if fault == "throttled":
             raise faults.too_many_requests()
         if fault == "conflict":
             raise faults.conflict(ref)
-        self._monitor.writes(verb, ref, obj, line.number)
+        deed = self._monitor.writes(verb, ref, obj, line.number)
         result = await call()
-        await line.boundary(f"after {verb} {ref.kind}")
-        if fault == "lost":
+        if deed is not None:
+            self._monitor.outside.wrote(deed, ref)
+        await line.boundary(f"after {verb} {ref.kind}", ref)
+        if line.lost or fault == "lost":
             raise faults.timed_out()
         await line.delay()
         return result
@@ -184,16 +220,22 @@ class SimCluster:
         try:
             async for event in events:
                 await self._line.live()
+                if self._line.lost:
+                    raise faults.unavailable()
                 yield event
         finally:
             await events.aclose()
 
     async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         ref = _ref(obj)
-        return await self._write("create", ref, lambda: self._inner.create(obj, dry_run=dry_run), obj)
+        if dry_run:
+            return await self._read("create", lambda: self._inner.create(obj, dry_run=True))
+        return await self._write("create", ref, lambda: self._inner.create(obj), obj)
 
     async def apply(self, obj: Object, *, manager: str, force: bool = True, dry_run: bool = False) -> Object:
         call = lambda: self._inner.apply(obj, manager=manager, force=force, dry_run=dry_run)  # noqa: E731
+        if dry_run:
+            return await self._read("apply", call)
         return await self._write("apply", _ref(obj), call, obj)
 
     async def patch(
@@ -202,6 +244,8 @@ class SimCluster:
         call = lambda: self._inner.patch(  # noqa: E731
             ref, patch, type=type, manager=manager, subresource=subresource, dry_run=dry_run
         )
+        if dry_run:
+            return await self._read("patch", call)
         return await self._write("patch", ref, call)
 
     async def replace(self, obj: Object, *, subresource: str = "") -> Object:

@@ -69,6 +69,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.tasks: dict[int, dict[asyncio.Task[Any], None]] = {}
         #: what went wrong where nobody was told
         self.bugs: list[BaseException | str] = []
+        #: what incarnations that were stopped would do next
+        self._held: dict[int, list[asyncio.Handle]] = {}
 
     def _make_self_pipe(self) -> None:
         self._ssock = self._csock = None
@@ -129,11 +131,51 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if error is None or isinstance(error, BUGS) or "never retrieved" not in message:
             self.bugs.append(error or message)
 
+    # ── a process that is stopped (SIGSTOP): nothing of it runs, and nothing of it is lost ───────────────────────
+
+    def freeze(self, incarnation: int) -> None:
+        """Run nothing of an incarnation any more."""
+        held = self._held.setdefault(incarnation, [])
+        for handle in list(self._ready):
+            if _incarnation_of(handle) == incarnation:
+                self._ready.remove(handle)
+                held.append(handle)
+
+    def thaw(self, incarnation: int) -> None:
+        """Go on where it was; timers that were due meanwhile ring now."""
+        for handle in self._held.pop(incarnation, ()):
+            if not handle.cancelled():
+                self._ready.append(handle)
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        handle = super().call_soon(callback, *args, context=context)
+        if self._held and (incarnation := _incarnation_of(handle)) in self._held:
+            self._ready.remove(handle)
+            self._held[incarnation].append(handle)
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        timer: list[asyncio.TimerHandle] = []
+
+        def ring() -> None:
+            if INCARNATION.get() not in self._held:
+                callback(*args)
+            elif not timer[0].cancelled():
+                again = lambda: None if timer[0].cancelled() else callback(*args)  # noqa: E731
+                self.call_soon(again)
+
+        timer.append(super().call_at(when, ring, context=context))
+        return timer[0]
+
     def drop_timers(self, incarnation: int) -> None:
         """Timers of an incarnation that was killed ring for nobody."""
         for handle in list(self._scheduled):
             if handle._context is not None and handle._context.get(INCARNATION, 0) == incarnation:
                 handle.cancel()
+
+
+def _incarnation_of(handle: asyncio.Handle) -> int:
+    return handle._context.get(INCARNATION, 0) if handle._context is not None else 0
 
 
 class VirtualClock:

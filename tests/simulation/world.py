@@ -25,17 +25,26 @@ from reconciler.adapters.hands import Tools
 from reconciler.adapters.kustomize import Builder
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.flux import source_crds
-from reconciler.adapters.requests import Caller
 from reconciler.api import names
 from reconciler.compute.inventory import KIND as INVENTORY
-from reconciler.compute.urlguard import Guard
 from reconciler.installation import Given, Installation, project
 from reconciler.loop.memory import Memory
 from reconciler.ports.cluster import Object, Ref, Scope
 from reconciler.settings import Settings
 from tests.simulation.checkers import Monitor, check_ledger, labelled, story
+from tests.simulation.http_server import HttpServer, SimCaller
 from tests.simulation.manifests import NAMESPACE, Thing, archive, files_of
-from tests.simulation.ports import CALM, ArtifactServer, Chances, Line, Renderer, SimCluster, SimFetcher, SimJournal
+from tests.simulation.ports import (
+    CALM,
+    ArtifactServer,
+    Chances,
+    Fate,
+    Line,
+    Renderer,
+    SimCluster,
+    SimFetcher,
+    SimJournal,
+)
 from tests.simulation.virtual import EPOCH_S, INCARNATION, VirtualClock, VirtualLoop
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
@@ -43,6 +52,13 @@ KINDS = ("stagesets", "stageinventories", "stageledgers")
 SOURCE = "source.toolkit.fluxcd.io/v1"
 #: What a killed controller may take to come back, in seconds.
 DOWN_S = 3.0
+#: What another one waits before it takes over from one that stands still: the duration of the Lease, in seconds.
+LEASE_S = 15.0
+#: How long one that has lost its Lease takes to end after it goes on, in seconds.
+ENDING_S = 5.0
+
+#: Decides what meets a controller at a boundary.
+Trap = Callable[[Line, str, Any], Fate]
 
 
 class _Silent:
@@ -70,6 +86,7 @@ class World:
         self.chances = chances
         self.monitor = Monitor()
         self.server = ArtifactServer()
+        self.http = HttpServer()
         self.runner = runner or Renderer()
         chance = Random(f"{seed}/salt")
         self.log = MemoryLog(ledger="simulated", at=self.now_text(), chance=chance.randbytes)
@@ -78,14 +95,27 @@ class World:
         self.boundaries = 0
         #: numbers of the boundaries at which it is
         self.crash_at: set[int] = set()
+        #: what else decides; it is asked at every boundary of every incarnation
+        self.trap: Trap | None = None
         self.crashes: list[str] = []
+        #: how long a controller that was killed takes to come back, in seconds
+        self.down_s = DOWN_S
+        #: how long a controller that lost its Lease while it stood still goes on standing still, in seconds
+        self.stands_s = 10.0
+        #: how long the network or the disk is away, in seconds
+        self.outage_s = 5.0
+        #: whether a controller looks at its Lease before an effect; else nothing but epochs keeps two apart
+        self.leases = True
         self.told: list[str] = []
         self.line: Line | None = None
         self.installation: Installation | None = None
         self._number = 0
         self._ticking: asyncio.Handle | None = None
         self._context = contextvars.copy_context()
-        self._supervisor: asyncio.Task[None] | None = None
+        self._supervisors: dict[int, asyncio.Task[None]] = {}
+        self._stand_ins: list[asyncio.Task[None]] = []
+        self.installations: dict[int, Installation] = {}
+        self.monitor.outside.peek = self.peek
         self.memory.world.on_due.append(self._poke)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,28 +149,57 @@ class World:
         await self.memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         await asyncio.sleep(0.5)
         self.start()
-        self._supervisor = asyncio.ensure_future(self._supervise())
 
-    def _crashes_here(self, where: str) -> bool:
+    def _happens_here(self, line: Line, where: str, about: Any) -> Fate:
         self.boundaries += 1
-        if self.boundaries in self.crash_at:
-            self.crashes.append(f"{self.boundaries}: {where}")
-            self.tell(f"KILLED at boundary {self.boundaries}: {where}")
-            return True
-        return False
+        fate: Fate = "kill" if self.boundaries in self.crash_at else ""
+        if not fate and self.trap is not None:
+            fate = self.trap(line, where, about)
+        return self._met(line, fate, f"boundary {self.boundaries}: {where}")
+
+    def strike(self, fate: Fate) -> None:
+        """What meets the controller now, wherever it is."""
+        line = self.line
+        if self._met(line, fate, "any place") == "kill":
+            line.cut()
+        elif fate == "stop":
+            line.stop()
+
+    def _met(self, line: Line, fate: Fate, where: str) -> Fate:
+        if not fate:
+            return ""
+        self.crashes.append(where)
+        self.tell(f"{fate.upper()} of {line.number} at {where}")
+        if fate == "lose":
+            line.lost_until_s = self.loop.time() + self.outage_s
+            # After this turn: whoever is at it goes on first.
+            self.after(0, self.memory.drop_watches)
+        if fate == "fill":
+            line.full_until_s = self.loop.time() + self.outage_s
+        return fate
+
+    def after(self, seconds: float, call: Callable[[], Any]) -> None:
+        """Call something of the world's, not of a controller's, later."""
+        self.loop.call_later(seconds, call, context=self._context)
 
     def start(self) -> None:
         """A new process on the same ledger and the same cluster: fold, take over, watch."""
         self._number += 1
+        self._context.run(self._start)
+        line = self.line
+        self._supervisors[line.number] = self._context.run(asyncio.ensure_future, self._supervise(line))
+
+    def _start(self) -> None:
         token = INCARNATION.set(self._number)
         try:
             rng = Random(f"{self.seed}/{self._number}")
-            line = self.line = Line(number=self._number, rng=rng, chances=self.chances, crash=self._crashes_here)
+            line = self.line = Line(number=self._number, rng=rng, chances=self.chances, crash=self._happens_here)
+            line.on_stop = lambda: self._stop(line)
             self.monitor.current = self._number
             memory = Memory()
             memory.load(self.log, checkpoints=None)
             epoch = self.log.open_epoch(actor=Actor(kind="controller"), at=self.now_text(), reason="start")
-            self.installation = Installation(
+            self.installation = self.installations[line.number] = Installation(
                 Given(
                     tools=self._tools(line, rng),
                     settings=Settings(default_interval_ms=60_000),
@@ -148,7 +207,8 @@ class World:
                     reader=self.log,
                     teller=_Silent(),
                     epoch=epoch,
-                    dispossessed=lambda refusal: self.monitor.violations.append(f"dispossessed: {refusal}"),
+                    dispossessed=lambda refusal: self._dispossessed(line, refusal),
+                    may_act=lambda: line.holds_lease or not self.leases,
                 )
             )
             self.installation.start()
@@ -169,7 +229,7 @@ class World:
         return Tools(
             clusters=clusters,
             fetcher=SimFetcher(self.server, line=line),
-            caller=Caller(Guard.of((), flag="--allowed-action-hosts", narrow=True)),
+            caller=SimCaller(self.http, line=line, monitor=self.monitor),
             builder=Builder(self.runner),
             tool="simulated",
             journal=SimJournal(DirectCommit(self.log), line=line, monitor=self.monitor),
@@ -177,10 +237,16 @@ class World:
             key=b"k" * 32,
         )
 
-    async def kill(self) -> None:
-        """End the process: nothing of it reaches the world any more, nothing of it is left."""
-        line = self.line
+    def _dispossessed(self, line: Line, refusal: Exception) -> None:
+        if line.number == self.line.number:
+            self.monitor.violations.append(f"dispossessed: {refusal}")
+        self.tell(f"{line.number} is dispossessed: {refusal}")
+
+    async def kill(self, line: Line | None = None) -> None:
+        """End a process: nothing of it reaches the world any more, nothing of it is left."""
+        line = line or self.line
         line.cut()
+        self.loop.thaw(line.number)
         tasks = self.loop.tasks.get(line.number, {})
         for _ in range(50):
             self.loop.drop_timers(line.number)
@@ -190,24 +256,49 @@ class World:
                 task.cancel()
             await asyncio.sleep(0)
         assert not tasks, f"tasks that do not end when cancelled: {list(tasks)[:3]}"
-        self.installation = None
+        self.installations.pop(line.number, None)
+        self._supervisors.pop(line.number, None)
 
-    async def _supervise(self) -> None:
-        while True:
-            await self.line.killed.wait()
-            await self.kill()
-            await asyncio.sleep(DOWN_S)
+    async def _supervise(self, line: Line) -> None:
+        """Whoever is killed comes back, unless another one has taken over."""
+        await line.killed.wait()
+        await self.kill(line)
+        if line.number == self._number:
+            await asyncio.sleep(self.down_s)
             self.start()
 
+    def _stop(self, line: Line) -> None:
+        self.loop.freeze(line.number)
+        self.monitor.stopped.add(line.number)
+        self._stand_ins.append(self._context.run(asyncio.ensure_future, self._stand_in(line)))
+
+    async def _stand_in(self, line: Line) -> None:
+        """Another one takes over from one that stands still; that one goes on, too late, and ends."""
+        await asyncio.sleep(LEASE_S)
+        if line.number == self._number:
+            self.start()
+        await asyncio.sleep(self.stands_s)
+        self.tell(f"{line.number} goes on")
+        self.loop.thaw(line.number)
+        await asyncio.sleep(ENDING_S)
+        if line.alive:
+            self.tell(f"{line.number} ends")
+            line.cut()
+
     async def restart(self) -> None:
-        """Kill it now; the supervisor starts it again."""
+        """Kill it now; its supervisor starts it again."""
         self.line.cut()
-        await asyncio.sleep(DOWN_S + 0.1)
+        await asyncio.sleep(self.down_s + 0.1)
 
     async def end(self) -> None:
         """Stop in order, and see that nothing is left."""
-        self._supervisor.cancel()
-        line, installation = self.line, self.installation
+        await asyncio.gather(*self._stand_ins)
+        # Whoever was told to end has ended.
+        await asyncio.sleep(1)
+        for supervisor in self._supervisors.values():
+            supervisor.cancel()
+        line = self.line
+        installation = self.installations.get(line.number)
         if installation is not None:
             token = INCARNATION.set(line.number)
             try:
@@ -225,6 +316,7 @@ class World:
         self.chances = CALM
         self.line.chances = CALM
         self.crash_at = set()
+        self.trap = None
 
     # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,7 +324,15 @@ class World:
         self, source: str, revision: str, things: list[Thing], *, broken: bool = False, lying: bool = False
     ) -> None:
         """A source shows another artifact. `lying`: its digest is not that of its bytes."""
-        body = archive(files_of(things, broken=broken))
+        self._publish(source, revision, archive(files_of(things, broken=broken)), lying=lying)
+        self.tell(f"source {source} shows {revision}{' broken' * broken}{' lying' * lying}: {things}")
+
+    def publish_files(self, source: str, revision: str, files: dict[str, Object]) -> None:
+        """A source shows an artifact of these manifests."""
+        self._publish(source, revision, archive({name: json.dumps(one).encode() for name, one in files.items()}))
+        self.tell(f"source {source} shows {revision}: {sorted(files)}")
+
+    def _publish(self, source: str, revision: str, body: bytes, *, lying: bool = False) -> None:
         url = f"http://artifacts.{NAMESPACE}/{source}/{revision}.tar.gz"
         self.server.bodies[url] = body
         digest = hashlib.sha256(b"something else" + revision.encode() if lying else body).hexdigest()
@@ -244,7 +344,6 @@ class World:
             "lastUpdateTime": "2030-01-01T00:00:00Z",
         }
         self.show_source(source, artifact=artifact)
-        self.tell(f"source {source} shows {revision}{' broken' * broken}{' lying' * lying}: {things}")
 
     def show_source(self, source: str, *, artifact: Object | None = None, ready: str = "True") -> None:
         ref = Ref(SOURCE, "ExternalArtifact", NAMESPACE, source)

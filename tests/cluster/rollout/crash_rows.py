@@ -24,7 +24,7 @@ SERVICE = {
 
 
 class Promise(NamedTuple):
-    """How often the world sees the effect, whether the stage is held, and how often after `not-done` was answered."""
+    """How often the world sees the effect, and whether the stage is held then."""
 
     effects: int
     held: bool = False
@@ -71,7 +71,11 @@ def _target(kind: str, name: str) -> dict[str, str]:
     return {"apiVersion": "v1", "kind": kind, "name": name}
 
 
-# ── http: the body is read from a Secret, which is the last thing before the request ─────────────────────────────
+#: The last thing before an http action's request.
+BODY = ("GET", "/namespaces/{}/secrets/body")
+
+
+# ── http: the body is read from a Secret ──────────────────────────────────────────────────────────────────
 
 
 def _secret(world: World, shop: Shop) -> None:
@@ -159,15 +163,24 @@ def _deleted(world: World, shop: Shop) -> int:
 
 
 def _wait(world: World, shop: Shop) -> dict[str, Any]:
-    return {"name": ACTION, "wait": {"target": _target("ConfigMap", "lights"), "expr": "data.colour == 'green'"}}
+    return {
+        "name": ACTION,
+        "wait": {"target": _target("ConfigMap", "lights"), "expr": "metadata.labels.lights == 'green'"},
+    }
+
+
+def _lights(shop: Shop, colour: str) -> None:
+    made = _config("lights")
+    made["metadata"]["labels"] = {"lights": colour}
+    shop.kubectl.apply(made)
 
 
 def _red(world: World, shop: Shop) -> None:
-    shop.kubectl.apply(_config("lights", colour="red"))
+    _lights(shop, "red")
 
 
 def _green(world: World, shop: Shop) -> None:
-    shop.kubectl.apply(_config("lights", colour="green"))
+    _lights(shop, "green")
 
 
 def _touched(world: World, shop: Shop) -> int:
@@ -184,10 +197,7 @@ def _apply(world: World, shop: Shop) -> dict[str, Any]:
 
 def _made(world: World, shop: Shop) -> int:
     """Applying again changes nothing, so what counts is what was made."""
-    made = [one for one in done_by(shop, "patch", "configmaps", name="banner") if one.status == 201]
-    metadata = get(shop, "configmap", "banner")["metadata"]
-    written = {one.get("time") for one in metadata["managedFields"]} if "managedFields" in metadata else {0}
-    return len(made) if len(written) == 1 else -1
+    return len([one for one in done_by(shop, "patch", "configmaps", name="banner") if one.status == 201])
 
 
 ROWS = (
@@ -195,14 +205,25 @@ ROWS = (
         "http",
         "post",
         _http(),
-        ("GET", "/secrets/body"),
+        BODY,
         _received,
         before=Promise(0, held=True),
         after=Promise(1, held=True),
         prepare=_secret,
         received=True,
     ),
-    Row("http-idempotent", "pre", _http(idempotent=True), ("GET", "/secrets/body"), _deeds, prepare=_secret, received=True),
+    Row("http-idempotent", "pre", _http(idempotent=True), BODY, _deeds, prepare=_secret, received=True),
+    Row(
+        "http-onFailure",
+        "onFailure",
+        _http(),
+        BODY,
+        _received,
+        before=Promise(0),
+        after=Promise(1),
+        prepare=_secret,
+        received=True,
+    ),
     Row("job", "pre", _job, ("POST", "/namespaces/{}/jobs"), _jobs, prepare=_job_source),
     Row("patch", "post", _merged, ("PATCH", "/namespaces/{}/configmaps/flags"), _patched("configmaps"), prepare=_flags),
     Row(
@@ -215,7 +236,13 @@ ROWS = (
         prepare=_flags,
     ),
     Row(
-        "delete", "post", _delete, ("DELETE", "/namespaces/{}/configmaps/old"), _deleted, prepare=_old, meanwhile=_another
+        "delete",
+        "post",
+        _delete,
+        ("DELETE", "/namespaces/{}/configmaps/old"),
+        _deleted,
+        prepare=_old,
+        meanwhile=_another,
     ),
     Row(
         "wait",

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from reconciler.adapters.hands.actions.acting import Acting
+from reconciler.adapters.operations.failures import failure_of
 from reconciler.adapters.requests import Call
 from reconciler.api.types.references import SecretKeyReference
 from reconciler.compute.echoes import scrubber
 from reconciler.compute.fields import strings
-from reconciler.errors import NotFound, OperationError
+from reconciler.errors import Forbidden, NotFound, OperationError
 from reconciler.ports.cluster import Ref
 
 KEY_HEADER = "Idempotency-Key"
@@ -77,11 +78,14 @@ async def call_of(acting: Acting) -> Call:
 async def _read(acting: Acting, reference: SecretKeyReference, *, field: str) -> _Value:
     namespace = acting.target.namespace
     secret = f"{namespace}/{reference.name}"
+    ref = Ref("v1", "Secret", namespace, reference.name)
     try:
-        found = await acting.hand.cluster.get(Ref("v1", "Secret", namespace, reference.name))
+        found = await acting.hand.cluster.get(ref)
     except NotFound:
         message = f"{field}: Secret {secret} does not exist: create it on the target cluster"
         raise OperationError(message, reason="SecretNotFound", retryable=True) from None
+    except Forbidden as error:
+        raise Forbidden(f"{field}: {failure_of(error, ref=ref).words()}", status=error.status) from None
     data = strings(found, "data")
     if not reference.key:
         message = f"{field}: no key of Secret {secret} is named: set {field}.key ({_known(data)})"
