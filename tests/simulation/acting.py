@@ -82,7 +82,7 @@ def lights(world: World, name: str, colour: str) -> None:
     _put(world, "ConfigMap", name, data={"lights": "green"}, metadata={"labels": {"lights": colour}})
 
 
-def job(name: str, *, outcome: str = "ready", after_s: float = 4.0, variant: int = 1) -> dict[str, Any]:
+def job(name: str, *, outcome: str = "ready", after_s: float = 30.0, variant: int = 1) -> dict[str, Any]:
     """The manifest of a Job that ends as told."""
     container = {"name": "main", "image": f"migrations:{variant}"}
     notes = {f"{PREFIX}outcome": outcome, f"{PREFIX}ready-after": f"{after_s:g}s", f"{PREFIX}pods": "true"}

@@ -107,7 +107,7 @@ def cells(*, scopes: tuple[str, ...] = ("Revision",), delays: tuple[float, ...] 
                 if hook == "onFailure" and scope == "Lifetime":
                     continue
                 for moment in MOMENTS:
-                    if moment is BEFORE_EFFECT and not verb.request:
+                    if moment == BEFORE_EFFECT and not verb.request:
                         continue
                     for kind in KINDS:
                         yield from (Cell(name, hook, moment, kind, scope, delay) for delay in delays)
@@ -136,22 +136,22 @@ def _in_doubt(moment: Moment, kind: Kind) -> bool:
     if moment in (BEFORE_INTENT, RECORDED):
         return False
     # A lost network loses an answer; a request that could not be sent is known not to have been.
-    return kind.forgets or (kind is LOST and moment is DURING)
+    return kind.forgets or (kind == LOST and moment == DURING)
 
 
 def _made(verb: Verb, moment: Moment, kind: Kind) -> bool:
     """Whether the effect is made in the end, if nobody performs the action again."""
     if moment in (DURING, ANSWERED):
         return True
-    if kind is FULL_KILL:
+    if kind == FULL_KILL:
         # What was intended goes on until the kill, except what has to record first what it is going to touch.
-        return moment is BEFORE_EFFECT or not verb.plans
+        return moment == BEFORE_EFFECT or not verb.plans
     # A request that was on its way when the controller was stopped arrives when it goes on.
-    return kind is STOP and moment is BEFORE_EFFECT
+    return kind == STOP and moment == BEFORE_EFFECT
 
 
 def _made_when_looked_at(verb: Verb, moment: Moment, kind: Kind) -> bool:
-    return _made(verb, moment, kind) and kind is not STOP or moment in (DURING, ANSWERED)
+    return _made(verb, moment, kind) and kind != STOP or moment in (DURING, ANSWERED)
 
 
 # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,7 +214,7 @@ def _things(cell: Cell) -> tuple[Any, ...]:
 
 async def _settled(world: World, cell: Cell) -> End:
     """Wait until it is where it stays, whatever was stopped has gone on and ended, and nothing happens any more."""
-    quiet_s = world.stands_s + 30
+    quiet_s = world.stands_s + 25
     last, since_s = ("", -1), world.loop.time()
     began_s = since_s
     while world.loop.time() - since_s < quiet_s or not _end_of(world):
@@ -223,7 +223,7 @@ async def _settled(world: World, cell: Cell) -> End:
         now = (_end_of(world), len(world.monitor.outside.deeds))
         if now != last:
             last, since_s = now, world.loop.time()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
     return _end_of(world)
 
 
@@ -242,7 +242,7 @@ async def _is_over(world: World, cell: Cell) -> None:
     """Nothing of it happens again: not by a request, not by another kill."""
     before = len(world.monitor.outside.deeds)
     await world.restart()
-    await asyncio.sleep(90)
+    await asyncio.sleep(20)
     world.check()
     assert len(world.monitor.outside.deeds) == before, f"{cell}: it happened again"
 
@@ -263,7 +263,7 @@ class Spring:
     def __call__(self, line: Line, where: str, about: Any) -> Fate:
         if self.sprung or self._set or not self._is_here(where, about):
             return ""
-        if self._cell.moment is DURING and not self._verb.request:
+        if self._cell.moment == DURING and not self._verb.request:
             # Nothing is requested in a wait: the moment is a time.
             self._set = True
             self._world.after(MIDDLE_S, lambda: self._world.strike(self._spring(line)))
@@ -278,7 +278,7 @@ class Spring:
 
     def _is_here(self, where: str, about: Any) -> bool:
         moment, request = self._cell.moment, self._verb.request
-        if moment is DURING and not request:
+        if moment == DURING and not request:
             moment = INTENDED
         if moment.event is not None:
             return where == moment.where and isinstance(about, Batch) and _holds(about, moment.event)

@@ -136,10 +136,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def freeze(self, incarnation: int) -> None:
         """Run nothing of an incarnation any more."""
         held = self._held.setdefault(incarnation, [])
-        for handle in list(self._ready):
+        for place, handle in enumerate(self._ready):
             if _incarnation_of(handle) == incarnation:
-                self._ready.remove(handle)
                 held.append(handle)
+                # The loop may be in the middle of its turn, and counts on as many.
+                self._ready[place] = asyncio.Handle(_nothing, (), self)
 
     def thaw(self, incarnation: int) -> None:
         """Go on where it was; timers that were due meanwhile ring now."""
@@ -172,6 +173,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for handle in list(self._scheduled):
             if handle._context is not None and handle._context.get(INCARNATION, 0) == incarnation:
                 handle.cancel()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _incarnation_of(handle: asyncio.Handle) -> int:

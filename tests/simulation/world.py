@@ -55,7 +55,7 @@ DOWN_S = 3.0
 #: What another one waits before it takes over from one that stands still: the duration of the Lease, in seconds.
 LEASE_S = 15.0
 #: How long one that has lost its Lease takes to end after it goes on, in seconds.
-ENDING_S = 5.0
+ENDING_S = 0.5
 
 #: Decides what meets a controller at a boundary.
 Trap = Callable[[Line, str, Any], Fate]
@@ -180,14 +180,14 @@ class World:
 
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call something of the world's, not of a controller's, later."""
-        self.loop.call_later(seconds, call, context=self._context)
+        self.loop.call_later(seconds, call, context=self._context.copy())
 
     def start(self) -> None:
         """A new process on the same ledger and the same cluster: fold, take over, watch."""
         self._number += 1
-        self._context.run(self._start)
+        self._context.copy().run(self._start)
         line = self.line
-        self._supervisors[line.number] = self._context.run(asyncio.ensure_future, self._supervise(line))
+        self._supervisors[line.number] = self._context.copy().run(asyncio.ensure_future, self._supervise(line))
 
     def _start(self) -> None:
         token = INCARNATION.set(self._number)
@@ -270,7 +270,7 @@ class World:
     def _stop(self, line: Line) -> None:
         self.loop.freeze(line.number)
         self.monitor.stopped.add(line.number)
-        self._stand_ins.append(self._context.run(asyncio.ensure_future, self._stand_in(line)))
+        self._stand_ins.append(self._context.copy().run(asyncio.ensure_future, self._stand_in(line)))
 
     async def _stand_in(self, line: Line) -> None:
         """Another one takes over from one that stands still; that one goes on, too late, and ends."""

@@ -37,7 +37,7 @@ class Controller:
         self.ledger = folder / "ledger.db"
         self.metrics_port, self.probes_port = _free_ports()
         token = plane.token(namespace=NAMESPACE, service_account=NAME)
-        kubeconfig = plane.write_kubeconfig(folder / "controller.kubeconfig", token=token)
+        kubeconfig = self.kubeconfig = plane.write_kubeconfig(folder / "controller.kubeconfig", token=token)
         mine = {
             "--ledger": str(self.ledger),
             "--metrics-bind-address": f"127.0.0.1:{self.metrics_port}",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+from pathlib import Path
 
 from tests.cluster.rollout.shop import NAME, RULES, STAGES, role, stage
 from tests.cluster.rollout.waiting import eventually, throughout
@@ -134,17 +137,17 @@ def test_one_that_was_never_rolled_out_can_be_deleted(shop):
     shop.kubectl("delete", "stageset", NAME, "--timeout=10s")
 
 
-def test_a_second_controller_on_the_same_ledger_refuses_to_start(controller):
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("stageset-controller")), f"--ledger={controller.ledger}"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert f"process {controller.pid}" in done.stderr
+def test_a_second_controller_on_the_same_ledger_waits_and_says_for_whom(controller):
+    program = str(Path(sys.executable).with_name("stageset-controller"))
+    flags = (f"--kubeconfig={controller.kubeconfig}", "--metrics-bind-address=0", "--health-probe-bind-address=0")
+    command = [program, f"--ledger={controller.ledger}", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        line = second.stderr.readline()
+        second.terminate()
+        assert second.wait(timeout=30) == 0
+    assert "waits for the ledger" in line
+    assert str(controller.pid) in line
 
 
 def test_afterwards_the_ledger_is_valid(controller):

@@ -163,7 +163,7 @@ def good() -> bytes:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("command", ["inspect", "run"])
+@pytest.mark.parametrize("command", ["inspect", pytest.param("run", marks=pytest.mark.slow)])
 def test_it_is_refused_soon_and_in_little_memory(tmp_path: Path, good: bytes, name: str, command: str) -> None:
     path = tmp_path / "hostile.stagereplay"
     path.write_bytes(HOSTILE[name](good))
