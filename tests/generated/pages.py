@@ -12,6 +12,7 @@ from ledger import envelope, events
 from reconciler import transitions
 from reconciler.api import generate
 from tests.replay import cli_reference
+from tests.simulation import matrix_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,7 @@ def files() -> dict[Path, str]:
     found = {ROOT / path: text for path, text in generate.files().items()}
     found[ROOT / "docs/events.md"] = events_page()
     found[ROOT / "docs/state-machine.md"] = state_page()
+    found[ROOT / "docs/crash-matrix.md"] = matrix_page.page()
     found[cli_reference.PAGE] = cli_reference.page()
     return found
 

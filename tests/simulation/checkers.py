@@ -23,7 +23,7 @@ from reconciler.step import step
 from tests.simulation.outside import Deed, Intent, Outside
 
 #: Kinds that the controller writes as projections, which need no intent.
-PROJECTED = frozenset({"StageSet", "StageInventory", "Event"})
+PROJECTED = frozenset({"StageSet", "StageInventory", "StageLedger", "Event"})
 
 
 class Monitor:

@@ -13,6 +13,7 @@ def pytest_terminal_summary(terminalreporter):
         f"{TOTALS['seeds']} seeds, {TOTALS['crash_runs']} runs with one kill each at every boundary of "
         f"{TOTALS['bases']} base scenarios ({TOTALS['base_boundaries']} boundaries); in all {TOTALS['runs']} runs, "
         f"{TOTALS['crashes']} kills, {TOTALS['boundaries']} boundaries passed, {TOTALS['appends']} appends, "
-        f"{TOTALS['requests']} requests; steady state: {TOTALS['steady_requests'] / minutes:.2f} requests per StageSet "
-        f"and minute, nothing recorded"
+        f"{TOTALS['requests']} requests, {TOTALS['cells']} cells of the crash matrix, {TOTALS['races']} races, "
+        f"{TOTALS['deeds']} effects of actions, {TOTALS['doubts']} times in doubt; "
+        f"steady state: {TOTALS['steady_requests'] / minutes:.2f} requests per StageSet and minute, nothing recorded"
     )

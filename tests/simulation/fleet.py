@@ -15,7 +15,7 @@ from tests.simulation import bases, life
 def seeds(numbers: Iterable[int], *, processes: int = 0) -> None:
     """Run seeds."""
     todo = list(numbers)
-    _spread(_seed, todo, processes)
+    spread(_seed, todo, processes)
     life.TOTALS.update(seeds=len(todo))
 
 
@@ -23,7 +23,7 @@ def points(name: str, *, processes: int = 0, step: int = 1) -> None:
     """Run a base scenario with a kill at each of its boundaries in turn."""
     count = bases.play(name, crash_at=set()).boundaries
     todo = [(name, boundary) for boundary in range(1, count + 1, step)]
-    _spread(_point, todo, processes)
+    spread(_point, todo, processes)
     life.TOTALS.update(bases=1, base_boundaries=count, crash_runs=len(todo))
 
 
@@ -47,7 +47,8 @@ def _counted(call: tuple[Callable[[Any], None], Any]) -> tuple[Counter[str], str
     return Counter(life.TOTALS), ""
 
 
-def _spread(work, todo, processes: int) -> None:
+def spread(work: Callable[[Any], None], todo: list[Any], processes: int = 0) -> None:
+    """Call for each, on that many processes (0: on all cores); raises what the first of those that failed raised."""
     processes = processes or os.cpu_count() or 1
     if processes == 1:
         for argument in todo:

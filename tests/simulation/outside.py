@@ -64,6 +64,8 @@ class Outside:
         self.excused: Counter[str] = Counter()
         #: keys of actions that may be sent again with the same key
         self.repeatable: set[str] = set()
+        #: outcomes that nobody knew, and actions that were held
+        self.doubts = 0
         self.violations: list[str] = []
 
     # ── what is recorded ─────────────────────────────────────────────────────────────────────────────────────────
@@ -75,6 +77,8 @@ class Outside:
                 stream, draft.stage, event.action, event.verb, event.scope, draft.idem, ver
             )
             self._note(state, draft.idem)
+        elif draft.outcome == "indeterminate":
+            self.doubts += 1
         elif isinstance(event, e.ActionFinished) and draft.outcome in {"failed", "refused"}:
             self.excused[draft.idem] += 1
         elif isinstance(event, e.OperatorResolved) and event.answer == "not-done":

@@ -52,9 +52,7 @@ RENEW_DEADLINE_S = 10.0
 class Line:
     """What one incarnation reaches the world through."""
 
-    def __init__(
-        self, *, number: int, rng: Random, chances: Chances, crash: Callable[[Line, str, Any], Fate]
-    ) -> None:
+    def __init__(self, *, number: int, rng: Random, chances: Chances, crash: Callable[[Line, str, Any], Fate]) -> None:
         self.number = number
         self.alive = True
         self.chances = chances

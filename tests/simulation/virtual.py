@@ -69,6 +69,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.tasks: dict[int, dict[asyncio.Task[Any], None]] = {}
         #: what went wrong where nobody was told
         self.bugs: list[BaseException | str] = []
+        #: called while many turns are taken at one instant
+        self.on_spin: Callable[[], None] = lambda: None
         #: what incarnations that were stopped would do next
         self._held: dict[int, list[asyncio.Handle]] = {}
 
@@ -92,6 +94,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._spins = 0
             return
         self._spins += 1
+        if self._spins > SPINS_MAX // 10:
+            self.on_spin()
         if self._spins > SPINS_MAX:
             ready = [str(handle)[:200] for handle in list(self._ready)[:5]]
             raise Spinning(f"the loop turned {SPINS_MAX} times at {self._now:.3f} s; ready are {ready}")

@@ -265,7 +265,8 @@ class World:
         await self.kill(line)
         if line.number == self._number:
             await asyncio.sleep(self.down_s)
-            self.start()
+            if line.number == self._number:
+                self.start()
 
     def _stop(self, line: Line) -> None:
         self.loop.freeze(line.number)
@@ -280,7 +281,10 @@ class World:
         await asyncio.sleep(self.stands_s)
         self.tell(f"{line.number} goes on")
         self.loop.thaw(line.number)
+        # Two that are alive write over each other's projections; where a request takes no time, neither does that.
+        self.loop.on_spin = line.cut
         await asyncio.sleep(ENDING_S)
+        self.loop.on_spin = lambda: None
         if line.alive:
             self.tell(f"{line.number} ends")
             line.cut()
