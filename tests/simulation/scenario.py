@@ -10,10 +10,8 @@ import asyncio
 from random import Random
 from typing import Any, NamedTuple
 
-from reconciler.adapters.hands.actions.job_names import ANNOTATION
 from reconciler.api import names
 from reconciler.ports.cluster import Ref
-from tests.simulation.acting import VERBS, annotate, answer_truthfully
 from tests.simulation.checkers import id_of
 from tests.simulation.manifests import KINDS, NAMESPACE, Object, Thing, objects_of
 from tests.simulation.ports import Chances
@@ -49,8 +47,6 @@ class Release:
         #: objects may stay behind: the pruning of a stage was off at some time, and that of these
         self.lenient = False
         self.kept: set[str] = set()
-        #: stages may have actions
-        self.acting = False
         #: objects that an earlier StageSet of this name had to leave behind
         self.orphans: set[str] = set()
 
@@ -84,31 +80,6 @@ class Release:
         self.stages.insert(self.rng.randint(0, len(self.stages)), stage)
         things = [self.thing(source) for _ in range(self.rng.randint(1, 4))]
         self.show(source, Shown(1, tuple(things)))
-        if self.acting and self.rng.random() < 0.7:
-            for _ in range(self.rng.randint(1, 4)):
-                self.add_action(stage)
-
-    def add_action(self, stage: dict[str, Any]) -> None:
-        self._count += 1
-        name = f"{self.name}-act{self._count}"
-        hook = self.rng.choice(["pre", "pre", "post", "post", "onFailure"])
-        # Those whose outcome may stay unknown more often than the others.
-        verb = self.rng.choice([*VERBS, "http", "http", "patch-list", "patch-list", "job"])
-        action = VERBS[verb].make(self.world, name)
-        if hook != "onFailure" and self.rng.random() < 0.3:
-            action["scope"] = "Lifetime"
-        if self.rng.random() < 0.4:
-            action["retries"] = self.rng.randint(1, 3)
-        if self.rng.random() < 0.2:
-            self.world.http.failures[f"/{name}"] = self.rng.randint(1, 4)
-        stage.setdefault("actions", {}).setdefault(hook, []).append(action)
-
-    def operate(self) -> None:
-        """Answer what is held with what the other side shows, and ask again for what was given up."""
-        if answer_truthfully(self.world, self.name):
-            return
-        if self.world.ready(self.name)[1] == "ActionDirty":
-            annotate(self.world, self.name, names.REQUESTED_AT, self.world.now_text())
 
     def thing(self, source: str) -> Thing:
         self._count += 1
@@ -157,18 +128,14 @@ class Release:
 
     def _operations(self, stage: dict[str, Any], rendered: set[str]) -> set[str]:
         world, shown = self.world, self.shown[stage["sourceRef"]["name"]]
-        # Without rights those that were not performed yet fail before anything else.
-        forbidden = bool(self.spec.get("serviceAccountName")) and not tenant_allowed(world)
-        before = {"pre-action"} if forbidden and "pre" in stage.get("actions", {}) else set()
         if shown.lying:
-            return {"fetch artifact"} | before
+            return {"fetch artifact"}
         if shown.broken:
-            return {"build"} | before
+            return {"build"}
         if "postBuild" in stage and self._absent(stage["postBuild"]["substituteFrom"][0]):
-            # What an action renders takes the same variables.
-            return {"build"} | ({"pre-action"} if "pre" in stage.get("actions", {}) else set())
-        if forbidden:
-            return {"build" if "postBuild" in stage else "apply"} | before
+            return {"build"}
+        if self.spec.get("serviceAccountName") and not tenant_allowed(world):
+            return {"build"} if "postBuild" in stage else {"apply"}
         objects = [o for thing in shown.things for o in objects_of(thing)]
         if any(id_of(o) in rendered for o in objects) or any(self._immutable(o) for o in objects):
             return {"apply"}
@@ -242,8 +209,7 @@ class Release:
 
     def check_cluster(self) -> None:
         """I7: exactly what is rendered is there, owned by the right stage, as rendered."""
-        mine = [(o, stage) for o, _, name, stage in self.world.owned_objects() if name == self.name]
-        live = {id_of(o): (o, stage) for o, stage in mine if not _is_of_action(o)}
+        live = {id_of(o): (o, stage) for o, _, name, stage in self.world.owned_objects() if name == self.name}
         desired = self.desired()
         missing = sorted(desired.keys() - live.keys())
         assert not missing, f"I7: {self.name} is ready and {missing} are not there"
@@ -254,10 +220,6 @@ class Release:
             # What a stage without pruning leaves behind when it leaves the spec is nobody's from then on.
             left = live[key][1] in self.kept
             assert left or any(key in s.owned for s in state.stages.values()), f"I7: nobody owns {key}"
-        for obj, stage in mine:
-            owner = state.stages.get(stage)
-            known = owner is not None and id_of(obj) in owner.owned
-            assert known or self.lenient or not _is_of_action(obj), f"I7: nobody owns {id_of(obj)} of an action"
         for key, (stage, obj) in desired.items():
             assert live[key][1] == stage, f"I7: {key} is labelled for {live[key][1]}, not for {stage}"
             assert key in state.stages[stage].owned, f"I7: {key} is not owned by {stage}"
@@ -278,10 +240,6 @@ class Release:
     def _is_mine(self, stream: str) -> bool:
         found = self.world.stageset(self.name)
         return found is not None and stream.endswith(found["metadata"]["uid"])
-
-
-def _is_of_action(obj: Object) -> bool:
-    return ANNOTATION in (obj["metadata"].get("annotations") or {})
 
 
 def _check_content(wanted: Object, live: Object) -> None:
@@ -327,8 +285,7 @@ class Storm:
             (self.release, 30), (self.bad_release, 14), (self.move, 8), (self.drop, 6), (self.edit_spec, 8),
             (self.change_stages, 6), (self.suspend, 4), (self.request, 4), (self.drift, 8), (self.wipe, 6),
             (self.server_outage, 4), (self.rights, 4), (self.variables, 5), (self.delete, 3), (self.disturb_watches, 8),
-            (self.source_trouble, 5), (self.restart, 4), (self.clock, 2), (self.finalizer, 2), (self.stand_still, 2), (self.operator, 6),
-            (self.again, 3),
+            (self.source_trouble, 5), (self.restart, 4), (self.clock, 2), (self.finalizer, 2),
         ]  # fmt: skip
 
     def begin(self) -> None:
@@ -337,7 +294,6 @@ class Storm:
         self.world.do(self.world.memory.create({**foreign, "data": {"a": "b"}}))
         for number in range(self.rng.choice([1, 1, 1, 2])):
             release = Release(self.world, f"rel{number}", self.rng)
-            release.acting = self.rng.random() < 0.7
             self.releases.append(release)
             release.create()
 
@@ -526,19 +482,6 @@ class Storm:
         if self.world.line.alive:
             self.world.tell("controller killed")
             await self.world.restart()
-
-    def stand_still(self, release: Release) -> None:
-        """A controller is stopped for so long that another one takes over."""
-        if self.world.line.alive and not self.world.line.stopped_s:
-            self.world.strike("stop")
-
-    def operator(self, release: Release) -> None:
-        release.operate()
-
-    def again(self, release: Release) -> None:
-        """The actions of a stage are asked for once more."""
-        stage = self.rng.choice(release.stages)["name"]
-        annotate(self.world, release.name, names.RECONCILE_STAGE, f"{stage}@{self.world.now_text()}")
 
     def clock(self, release: Release) -> None:
         """The wall clock is set."""
