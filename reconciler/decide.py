@@ -50,6 +50,9 @@ def unbreakable(state: State) -> bool:
     """Whether something is under way whose outcome must be known before anything else happens."""
     if state.pending is None or state.pending.operation not in UNBREAKABLE:
         return False
+    if state.shown and not state.deleting:
+        # The world is ahead of what is pending: it was concluded there, in a way that is not on record.
+        return False
     return state.pending.operation != "action" or not breakable(state)
 
 

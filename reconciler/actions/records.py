@@ -263,9 +263,17 @@ def proved(state: State, run: Run) -> State:
             if action.scope != "Lifetime" and action.name in shown.executed and shown.revision == plan.pin.revision:
                 done[action.key] = ver
                 acts.pop(action.key, None)
-            elif not action.repeatable and action.key not in acts:
-                acts[action.key] = Act(stage=plan.name, name=action.name, doubt=ver, message=BEHIND)
+            elif not action.repeatable:
+                acts[action.key] = _doubted(acts.get(action.key), plan.name, action.name, ver=ver)
     return replace(state, done=done, acts=acts, shown={})
+
+
+def _doubted(known: Act | None, stage: str, name: str, *, ver: int) -> Act:
+    """An action that the world does not show as done. Where what it touched is on record, a look at it tells."""
+    known = known or Act(stage=stage, name=name)
+    if known.doubt or any(item.uid for item in known.objects.values()):
+        return known
+    return replace(known, doubt=ver, message=BEHIND)
 
 
 def settled(state: State, stage: str) -> State:

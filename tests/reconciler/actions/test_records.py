@@ -6,7 +6,7 @@ import pytest
 
 from ledger import events as e
 from reconciler.transitions import Phase
-from tests.reconciler.actions.acting import Acted, http, job, wait, with_actions
+from tests.reconciler.actions.acting import Acted, http, job, job_item, wait, with_actions
 from tests.reconciler.making import items
 
 GIVEN = with_actions(
@@ -104,3 +104,28 @@ def test_a_baselined_action_never_runs():
     assert stream.performed == []
     assert stream.state.phase == Phase.READY
     assert "Baselined, StageLedger shop/rel spec.baseline" in stream.events(e.ActionSkipped)[0].why
+
+
+def test_what_an_older_copy_knows_as_failed_may_have_run_since_unless_what_it_made_can_be_looked_at():
+    for seen, held in (((), True), ((job_item("m", "running"),), False)):
+        stream = Acted()
+        given = with_actions("db", pre=[job("migrate")])
+        stream.start(given)
+        stream.at("migrate").fail(objects=list(seen))
+        stream.fact(shown())
+        stream.start(given, trigger="restored")
+        stream.until("action") if not held else stream.rest()
+        assert bool([act for act in stream.state.acts.values() if act.doubt]) is held
+
+
+def test_what_an_older_copy_has_pending_is_not_gone_on_with():
+    stream = Acted()
+    given = with_actions("db", pre=[http("one")])
+    stream.start(given)
+    stream.at("one")
+    stream.fact(shown())
+    assert stream.state.pending is None
+    stream.start(given, trigger="restored")
+    stream.rest()
+    assert stream.performed == ["pre/one#1"]
+    assert stream.state.failure.reason == "ActionHeld"
