@@ -38,7 +38,7 @@ def test_two_and_three_kills(name: str) -> None:
     """The second kill comes while the first is being recovered from."""
     rng = Random(name)
     count = play(name, crash_at=set()).boundaries
-    for _ in range(400 if SOAK else 25):
+    for _ in range(400 if SOAK else 12):
         first = rng.randint(1, count)
         play(name, crash_at={first, first + rng.randint(1, 12), first + rng.randint(13, 40)})
         TOTALS.update(several=1)

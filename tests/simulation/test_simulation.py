@@ -16,7 +16,7 @@ from tests.simulation.fleet import seeds
 from tests.simulation.life import TOTALS, live
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 150, 20_000 if SOAK else 1_000
+QUICK, MANY = 150, 20_000 if SOAK else 500
 
 
 def test_one_seed() -> None:
