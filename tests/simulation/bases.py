@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
+from reconciler.api import names
 from reconciler.ports.cluster import Ref
+from tests.simulation.acting import VERBS, annotate, job
 from tests.simulation.life import TOTALS, Lived, finish, told
 from tests.simulation.manifests import NAMESPACE, Thing
 from tests.simulation.scenario import Release, Shown, allow_tenant, forbid_tenant
@@ -47,7 +49,12 @@ class Script:
     async def expected(self) -> None:
         """Until all is as it has to be; when ready, the cluster is exactly as rendered."""
         problem = self.release.problem()
-        await self.world.until(f"expected {problem}", self.release.is_as_expected, within_s=WITHIN_S)
+
+        def holds() -> bool:
+            self.release.operate()
+            return self.release.is_as_expected()
+
+        await self.world.until(f"expected {problem}", holds, within_s=WITHIN_S)
         if problem is None and not self.release.spec.get("suspend"):
             self.release.check_cluster()
             await self.world.until("inventories", self.release.shows_inventories, within_s=10)
@@ -142,8 +149,51 @@ async def interrupted(world: World) -> None:
     await script.gone()
 
 
+async def acting(world: World) -> None:
+    """Actions in every hook; new revisions of one stage and of an action's artifact; a failure; a request; deletion."""
+    script = Script(world, one=(CONFIG,), two=(SECRET,))
+    add = lambda stage, hook, verb, name, **more: act(script, stage, hook, verb, name, **more)  # noqa: E731
+    add(0, "pre", "job", "migrate")
+    add(0, "pre", "patch-list", "append")
+    add(0, "post", "http", "announce")
+    add(1, "pre", "delete", "remove", scope="Lifetime")
+    add(1, "pre", "http", "register", scope="Lifetime")
+    add(1, "post", "apply-wait", "banner")
+    add(1, "post", "http-idempotent", "warm-up", retries=2)
+    add(1, "onFailure", "patch", "flag")
+    add(1, "onFailure", "http", "page")
+    world.http.failures["/warm-up"] = 1
+    script.create()
+    await script.expected()
+    script.publish("two", SECRET._replace(variant=2))
+    await script.expected()
+    script.publish("two", DEPLOYMENT._replace(outcome="fail", after_s=0.5))
+    await script.expected()
+    outside = world.monitor.outside
+    await world.until("flagged", lambda: bool(outside.of("flag")), within_s=WITHIN_S)
+    await asyncio.sleep(10)
+    script.publish("two", DEPLOYMENT._replace(variant=2))
+    world.publish_files("src-migrate", "v2", {"job.yaml": job("migrate", after_s=2.0, variant=2)})
+    await script.expected()
+    annotate(world, "rel", names.RECONCILE_STAGE, "one@1")
+    await world.until("asked", lambda: len(outside.of("announce")) == 3, within_s=WITHIN_S)
+    await script.expected()
+    # Each key once, and as many keys as there were occasions.
+    wanted = {"migrate": 3, "append": 3, "announce": 3, "remove": 1, "register": 1, "banner": 1, "flag": 1}
+    found = {name: outside.count(name) for name in wanted}
+    assert found == wanted, f"I3: {found}, and it had to be {wanted}"
+    # After a failure nobody is asked: where it is not known whether it was sent, it is passed over.
+    assert outside.count("page") <= 1
+    await script.gone()
+
+
+def act(script: Script, stage: int, hook: str, verb: str, name: str, **more: Any) -> None:
+    made = VERBS[verb].make(script.world, name) | more
+    script.release.stages[stage].setdefault("actions", {}).setdefault(hook, []).append(made)
+
+
 BASES: dict[str, Callable[[World], Awaitable[None]]] = {
-    base.__name__: base for base in (rollout, failures, reshaping, interrupted)
+    base.__name__: base for base in (rollout, failures, reshaping, interrupted, acting)
 }
 
 

@@ -58,6 +58,10 @@ class Monitor:
             self.outside.recorded(batch.stream, draft, state, entry.ver)
         self.states[batch.stream] = state
 
+    def refold(self, log: EventLog) -> None:
+        """The controller is given another ledger."""
+        self.states = restep(log)
+
     def _no_bug(self, draft: Draft) -> None:
         if getattr(draft.event, "reason", "") == "InternalError" and "(Unavailable)" not in draft.event.message:
             self.violations.append(f"a bug of ours failed stage {draft.stage}: {draft.event}")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from reconciler.ports.cluster import Ref
 from tests.simulation.checkers import id_of
 from tests.simulation.manifests import NAMESPACE
+from tests.simulation.mishaps import Mishaps
 from tests.simulation.scenario import (
     SETTLE_S,
     Release,
@@ -34,6 +35,9 @@ class Lived(NamedTuple):
     virtual_s: float
     #: digest of the whole ledger: the same seed gives the same
     digest: str
+    #: effects of actions, and how many times one was in doubt
+    deeds: int = 0
+    doubts: int = 0
 
 
 class Broke(AssertionError):
@@ -53,6 +57,9 @@ def live(seed: int, *, runner: Any = None, command: str = "") -> Lived:
         worlds.append(world)
         for _ in range(rng.choice([0, 1, 2, 4])):
             world.crash_at.add(rng.randint(1, 400))
+        if rng.random() < 0.5:
+            most = rng.choice([1, 2, 5])
+            world.trap = Mishaps(rng, chance=0.3, fates=("kill", "kill", "stop", "lose", "fill"), most=most)
         return await _life(world, rng)
 
     return told(lambda: run(main), worlds, f"SEED={seed} {command or _REPEAT}")
@@ -69,7 +76,9 @@ def told(call: Any, worlds: list[World], command: str) -> Lived:
         tail = worlds[0].tail() if worlds else ""
         raise Broke(f"{type(error).__name__}: {error}\n\n{tail}\n\nrepeat with: {command}") from error
     TOTALS.update(runs=1, appends=lived.appends, boundaries=lived.boundaries, crashes=lived.crashes)
-    TOTALS.update(requests=lived.requests, virtual_h=int(lived.virtual_s // 3600))
+    TOTALS.update(
+        deeds=lived.deeds, doubts=lived.doubts, requests=lived.requests, virtual_h=int(lived.virtual_s // 3600)
+    )
     return lived
 
 
@@ -97,6 +106,8 @@ async def finish(world: World) -> Lived:
         world.monitor.requests.total(),
         world.loop.time(),
         ledger,
+        len(world.monitor.outside.deeds),
+        world.monitor.outside.doubts,
     )
 
 
@@ -132,6 +143,8 @@ async def settle(world: World, releases: list[Release]) -> None:
 
 
 def _expected(releases: list[Release]) -> bool:
+    for release in releases:
+        release.operate()
     return all(release.is_as_expected() for release in releases)
 
 

@@ -13,16 +13,20 @@ from typing import Any, Literal, NamedTuple
 from ledger import events as e
 from ledger.log import Batch
 from reconciler.ports.cluster import Ref
-from tests.simulation.acting import VERBS, Verb, answer_truthfully, held
+from tests.simulation.acting import VERBS, answer_truthfully, held
 from tests.simulation.bases import DEPLOYMENT, SECRET, SHARED, Script
+from tests.simulation.http_server import LIMIT_S
 from tests.simulation.life import finish, told
 from tests.simulation.ports import Fate, Line
 from tests.simulation.virtual import VirtualLoop, run
-from tests.simulation.world import World
+from tests.simulation.world import LEASE_S, OUTAGE_S, STANDS_S, World
 
 ACTION = "step"
 #: Longest time until a StageSet is where it ends, in seconds.
 WITHIN_S = 400.0
+
+#: So long a patch that may have been sent is looked for, in seconds.
+LOOKS_S = 7.5
 
 Hook = Literal["pre", "post", "onFailure"]
 HOOKS: tuple[Hook, ...] = ("pre", "post", "onFailure")
@@ -125,42 +129,51 @@ LATE = Cell("job", "pre", BEFORE_EFFECT, STOP, delay_s=120.0)
 # ── the rule ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def expected(verb: Verb, hook: Hook, moment: Moment, kind: Kind) -> Promise:
+def expected(cell: Cell) -> Promise:
     """What DESIGN §6 promises.
 
     Known is what is not intended yet, what is recorded, and what a controller that lives heard an answer to. All else
     is in doubt, and then it counts what the action is: performed again where that does no harm, compared with what was
     recorded where that tells, else left to an operator.
     """
-    sound: End = "failed" if hook == "onFailure" else "Ready"
-    if not _in_doubt(moment, kind) or verb.doubt == "again":
+    verb, is_last = VERBS[cell.verb], cell.hook == "onFailure"
+    sound: End = "failed" if is_last else "Ready"
+    if not _in_doubt(cell) or verb.doubt == "again":
         return Promise(verb.effects, sound)
-    if verb.doubt == "compare" and not _made_when_looked_at(verb, moment, kind):
+    if verb.doubt == "compare" and _can_compare(cell) and not _made_when_looked_at(cell):
         return Promise(1, sound)
     # After a failure nothing waits for an answer: the action is passed over, and the failure stays the one shown.
-    return Promise(int(_made(verb, moment, kind)), "failed" if hook == "onFailure" else "held")
+    return Promise(int(_made(cell)), "failed" if is_last else "held")
 
 
-def _in_doubt(moment: Moment, kind: Kind) -> bool:
-    if moment in (BEFORE_INTENT, RECORDED):
+def _in_doubt(cell: Cell) -> bool:
+    if cell.moment in (BEFORE_INTENT, RECORDED):
         return False
-    # A lost network loses an answer; a request that could not be sent is known not to have been.
-    return kind.forgets or (kind == LOST and moment == DURING)
+    if cell.kind != LOST:
+        return cell.kind.forgets
+    # A lost network loses an answer; what could not be sent is known not to have been, by http and by who can look.
+    return cell.moment == DURING or (cell.moment == BEFORE_EFFECT and not _can_compare(cell))
 
 
-def _made(verb: Verb, moment: Moment, kind: Kind) -> bool:
+def _can_compare(cell: Cell) -> bool:
+    """Whether the object can be read again while that is tried."""
+    return VERBS[cell.verb].doubt != "compare" or cell.kind != LOST or OUTAGE_S + cell.delay_s < LOOKS_S
+
+
+def _made(cell: Cell) -> bool:
     """Whether the effect is made in the end, if nobody performs the action again."""
-    if moment in (DURING, ANSWERED):
+    if cell.moment in (DURING, ANSWERED):
         return True
-    if kind == FULL_KILL:
+    if cell.kind == FULL_KILL:
         # What was intended goes on until the kill, except what has to record first what it is going to touch.
-        return moment == BEFORE_EFFECT or not verb.plans
-    # A request that was on its way when the controller was stopped arrives when it goes on.
-    return kind == STOP and moment == BEFORE_EFFECT
+        return cell.moment == BEFORE_EFFECT or not VERBS[cell.verb].plans
+    # A request that was on its way when the controller was stopped arrives when it goes on, if it has time left.
+    in_time = LEASE_S + STANDS_S + cell.delay_s < LIMIT_S
+    return cell.kind == STOP and cell.moment == BEFORE_EFFECT and in_time
 
 
-def _made_when_looked_at(verb: Verb, moment: Moment, kind: Kind) -> bool:
-    return (_made(verb, moment, kind) and kind != STOP) or moment in (DURING, ANSWERED)
+def _made_when_looked_at(cell: Cell) -> bool:
+    return cell.moment in (DURING, ANSWERED) or (cell.kind != STOP and _made(cell))
 
 
 # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────────

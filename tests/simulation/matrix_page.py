@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.simulation.acting import VERBS, Verb
-from tests.simulation.matrix import DURING, KINDS, MOMENTS, Hook, Kind, cells, expected
+from tests.simulation.acting import VERBS
+from tests.simulation.matrix import BEFORE_EFFECT, DURING, KINDS, MOMENTS, Cell, Hook, Kind, cells, expected
 
 _INTRODUCTION = """\
 # Crash matrix
@@ -68,15 +68,15 @@ def _table(hook: Hook, kind: Kind) -> str:
 
 
 def _rows(hook: Hook, kind: Kind) -> Iterator[str]:
-    for verb in VERBS.values():
-        yield f"| {verb.title} | {' | '.join(_cells(verb, hook, kind))} |"
+    for name, verb in VERBS.items():
+        yield f"| {verb.title} | {' | '.join(_cells(name, hook, kind))} |"
 
 
-def _cells(verb: Verb, hook: Hook, kind: Kind) -> Iterator[str]:
+def _cells(verb: str, hook: Hook, kind: Kind) -> Iterator[str]:
     for moment in MOMENTS:
-        if moment.title == "before the effect" and not verb.request:
+        if moment == BEFORE_EFFECT and not VERBS[verb].request:
             yield ""
             continue
-        promise = expected(verb, hook, moment, kind)
-        assert hook == "onFailure" or promise == expected(verb, "post", moment, kind), "pre and post are one table"
+        promise = expected(Cell(verb, hook, moment, kind))
+        assert hook == "onFailure" or promise == expected(Cell(verb, "post", moment, kind)), "pre and post are one"
         yield f"**{promise}**" if promise.end == "held" else str(promise)

@@ -10,8 +10,10 @@ import asyncio
 from random import Random
 from typing import Any, NamedTuple
 
+from reconciler.adapters.hands.actions.job_names import ANNOTATION
 from reconciler.api import names
 from reconciler.ports.cluster import Ref
+from tests.simulation.acting import VERBS, annotate, answer_truthfully
 from tests.simulation.checkers import id_of
 from tests.simulation.manifests import KINDS, NAMESPACE, Object, Thing, objects_of
 from tests.simulation.ports import Chances
@@ -47,6 +49,8 @@ class Release:
         #: objects may stay behind: the pruning of a stage was off at some time, and that of these
         self.lenient = False
         self.kept: set[str] = set()
+        #: stages may have actions
+        self.acting = False
         #: objects that an earlier StageSet of this name had to leave behind
         self.orphans: set[str] = set()
 
@@ -80,6 +84,31 @@ class Release:
         self.stages.insert(self.rng.randint(0, len(self.stages)), stage)
         things = [self.thing(source) for _ in range(self.rng.randint(1, 4))]
         self.show(source, Shown(1, tuple(things)))
+        if self.acting and self.rng.random() < 0.7:
+            for _ in range(self.rng.randint(1, 4)):
+                self.add_action(stage)
+
+    def add_action(self, stage: dict[str, Any]) -> None:
+        self._count += 1
+        name = f"{self.name}-act{self._count}"
+        hook = self.rng.choice(["pre", "pre", "post", "post", "onFailure"])
+        # Those whose outcome may stay unknown more often than the others.
+        verb = self.rng.choice([*VERBS, "http", "http", "patch-list", "patch-list", "job"])
+        action = VERBS[verb].make(self.world, name)
+        if hook != "onFailure" and self.rng.random() < 0.3:
+            action["scope"] = "Lifetime"
+        if self.rng.random() < 0.4:
+            action["retries"] = self.rng.randint(1, 3)
+        if self.rng.random() < 0.2:
+            self.world.http.failures[f"/{name}"] = self.rng.randint(1, 4)
+        stage.setdefault("actions", {}).setdefault(hook, []).append(action)
+
+    def operate(self) -> None:
+        """Answer what is held with what the other side shows, and ask again for what was given up."""
+        if answer_truthfully(self.world, self.name):
+            return
+        if self.world.ready(self.name)[1] == "ActionDirty":
+            annotate(self.world, self.name, names.REQUESTED_AT, self.world.now_text())
 
     def thing(self, source: str) -> Thing:
         self._count += 1
@@ -128,14 +157,18 @@ class Release:
 
     def _operations(self, stage: dict[str, Any], rendered: set[str]) -> set[str]:
         world, shown = self.world, self.shown[stage["sourceRef"]["name"]]
+        forbidden = bool(self.spec.get("serviceAccountName")) and not tenant_allowed(world)
+        absent = "postBuild" in stage and self._absent(stage["postBuild"]["substituteFrom"][0])
+        # Without rights, or the variables that an action's artifact takes too, what was not performed yet fails first.
+        before = {"pre-action"} if (forbidden or absent) and "pre" in stage.get("actions", {}) else set()
         if shown.lying:
-            return {"fetch artifact"}
+            return {"fetch artifact"} | before
         if shown.broken:
-            return {"build"}
-        if "postBuild" in stage and self._absent(stage["postBuild"]["substituteFrom"][0]):
-            return {"build"}
-        if self.spec.get("serviceAccountName") and not tenant_allowed(world):
-            return {"build"} if "postBuild" in stage else {"apply"}
+            return {"build"} | before
+        if absent:
+            return {"build"} | before
+        if forbidden:
+            return {"build" if "postBuild" in stage else "apply"} | before
         objects = [o for thing in shown.things for o in objects_of(thing)]
         if any(id_of(o) in rendered for o in objects) or any(self._immutable(o) for o in objects):
             return {"apply"}
@@ -198,7 +231,9 @@ class Release:
         if problem is None:
             return status == "True" and self._revisions() == self._applied(found)
         stage, operations = problem
-        return reason == "StageFailed" and any(message.startswith(f"stage {stage}: {op}: ") for op in operations)
+        return reason in {"StageFailed", "ActionDirty"} and any(
+            message.startswith(f"stage {stage}: {op}: ") for op in operations
+        )
 
     def _revisions(self) -> dict[str, str]:
         return {s["name"]: f"v{self.shown[s['sourceRef']['name']].revision}" for s in self.stages}
@@ -209,7 +244,8 @@ class Release:
 
     def check_cluster(self) -> None:
         """I7: exactly what is rendered is there, owned by the right stage, as rendered."""
-        live = {id_of(o): (o, stage) for o, _, name, stage in self.world.owned_objects() if name == self.name}
+        mine = [(o, stage) for o, _, name, stage in self.world.owned_objects() if name == self.name]
+        live = {id_of(o): (o, stage) for o, stage in mine if not _is_of_action(o)}
         desired = self.desired()
         missing = sorted(desired.keys() - live.keys())
         assert not missing, f"I7: {self.name} is ready and {missing} are not there"
@@ -220,6 +256,10 @@ class Release:
             # What a stage without pruning leaves behind when it leaves the spec is nobody's from then on.
             left = live[key][1] in self.kept
             assert left or any(key in s.owned for s in state.stages.values()), f"I7: nobody owns {key}"
+        for obj, stage in mine:
+            owner = state.stages.get(stage)
+            known = owner is not None and id_of(obj) in owner.owned
+            assert known or self.lenient or not _is_of_action(obj), f"I7: nobody owns {id_of(obj)} of an action"
         for key, (stage, obj) in desired.items():
             assert live[key][1] == stage, f"I7: {key} is labelled for {live[key][1]}, not for {stage}"
             assert key in state.stages[stage].owned, f"I7: {key} is not owned by {stage}"
@@ -240,6 +280,10 @@ class Release:
     def _is_mine(self, stream: str) -> bool:
         found = self.world.stageset(self.name)
         return found is not None and stream.endswith(found["metadata"]["uid"])
+
+
+def _is_of_action(obj: Object) -> bool:
+    return ANNOTATION in (obj["metadata"].get("annotations") or {})
 
 
 def _check_content(wanted: Object, live: Object) -> None:
@@ -286,6 +330,8 @@ class Storm:
             (self.change_stages, 6), (self.suspend, 4), (self.request, 4), (self.drift, 8), (self.wipe, 6),
             (self.server_outage, 4), (self.rights, 4), (self.variables, 5), (self.delete, 3), (self.disturb_watches, 8),
             (self.source_trouble, 5), (self.restart, 4), (self.clock, 2), (self.finalizer, 2),
+            (self.stand_still, 2), (self.operator, 6),
+            (self.again, 3),
         ]  # fmt: skip
 
     def begin(self) -> None:
@@ -294,6 +340,7 @@ class Storm:
         self.world.do(self.world.memory.create({**foreign, "data": {"a": "b"}}))
         for number in range(self.rng.choice([1, 1, 1, 2])):
             release = Release(self.world, f"rel{number}", self.rng)
+            release.acting = self.rng.random() < 0.7
             self.releases.append(release)
             release.create()
 
@@ -482,6 +529,19 @@ class Storm:
         if self.world.line.alive:
             self.world.tell("controller killed")
             await self.world.restart()
+
+    def stand_still(self, release: Release) -> None:
+        """A controller is stopped for so long that another one takes over."""
+        if self.world.line.alive and not self.world.line.stopped_s:
+            self.world.strike("stop")
+
+    def operator(self, release: Release) -> None:
+        release.operate()
+
+    def again(self, release: Release) -> None:
+        """The actions of a stage are asked for once more."""
+        stage = self.rng.choice(release.stages)["name"]
+        annotate(self.world, release.name, names.RECONCILE_STAGE, f"{stage}@{self.world.now_text()}")
 
     def clock(self, release: Release) -> None:
         """The wall clock is set."""

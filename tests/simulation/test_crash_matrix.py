@@ -31,7 +31,7 @@ def test_one_cell() -> None:
 def check(cell: Cell) -> None:
     """Play a cell and compare it with the rule; then what an operator answered must have made it right."""
     verb = VERBS[cell.verb]
-    seen, wanted = play(cell), expected(verb, cell.hook, cell.moment, cell.kind)
+    seen, wanted = play(cell), expected(cell)
     assert seen.promise == wanted, f"{cell}: promised is {wanted}, and it came to {seen.promise}"
     if wanted.end == "held":
         assert seen.after == Promise(1, "Ready"), f"{cell}: after the answer it came to {seen.after}"
@@ -81,8 +81,8 @@ def test_the_rule_in_words() -> None:
     for hook in ("pre", "post"):
         for moment in MOMENTS:
             for kind in KINDS:
-                promise = expected(VERBS["http"], hook, moment, kind)
+                promise = expected(Cell("http", hook, moment, kind))
                 assert promise.effects <= 1
                 assert promise.end == "held" or promise.effects == 1
-    assert expected(VERBS["http"], "pre", DURING, KINDS[0]) == Promise(1, "held")
-    assert expected(VERBS["job"], "pre", DURING, KINDS[0]) == Promise(1, "Ready")
+    assert expected(Cell("http", "pre", DURING, KINDS[0])) == Promise(1, "held")
+    assert expected(Cell("job", "pre", DURING, KINDS[0])) == Promise(1, "Ready")

@@ -56,6 +56,8 @@ DOWN_S = 3.0
 LEASE_S = 15.0
 #: How long one that has lost its Lease takes to end after it goes on, in seconds.
 ENDING_S = 0.5
+#: How long one that was replaced goes on standing still; how long the network or the disk is away; in seconds.
+STANDS_S, OUTAGE_S = 10.0, 5.0
 
 #: Decides what meets a controller at a boundary.
 Trap = Callable[[Line, str, Any], Fate]
@@ -79,7 +81,15 @@ def _definitions(*, whole: bool) -> str:
 class World:
     """One simulated installation. Everything that happens in it follows from the seed."""
 
-    def __init__(self, loop: VirtualLoop, *, seed: int | str, chances: Chances = CALM, runner: Any = None) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        *,
+        seed: int | str,
+        chances: Chances = CALM,
+        runner: Any = None,
+        name: str = "memory",
+    ) -> None:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.seed = seed
@@ -90,7 +100,7 @@ class World:
         self.runner = runner or Renderer()
         chance = Random(f"{seed}/salt")
         self.log = MemoryLog(ledger="simulated", at=self.now_text(), chance=chance.randbytes)
-        self.memory = MemoryCluster(lambda: EPOCH_S + loop.time())
+        self.memory = MemoryCluster(lambda: EPOCH_S + loop.time(), name=name)
         #: places where the controller could have been killed, so far
         self.boundaries = 0
         #: numbers of the boundaries at which it is
@@ -101,9 +111,11 @@ class World:
         #: how long a controller that was killed takes to come back, in seconds
         self.down_s = DOWN_S
         #: how long a controller that lost its Lease while it stood still goes on standing still, in seconds
-        self.stands_s = 10.0
+        self.stands_s = STANDS_S
+        #: how long it then goes on beside the other one, in seconds
+        self.ending_s = ENDING_S
         #: how long the network or the disk is away, in seconds
-        self.outage_s = 5.0
+        self.outage_s = OUTAGE_S
         #: whether a controller looks at its Lease before an effect; else nothing but epochs keeps two apart
         self.leases = True
         self.told: list[str] = []
@@ -273,6 +285,11 @@ class World:
         self.monitor.stopped.add(line.number)
         self._stand_ins.append(self._context.copy().run(asyncio.ensure_future, self._stand_in(line)))
 
+    @property
+    def standing(self) -> bool:
+        """Whether a controller stands still, or goes on and has not ended."""
+        return not all(task.done() for task in self._stand_ins)
+
     async def _stand_in(self, line: Line) -> None:
         """Another one takes over from one that stands still; that one goes on, too late, and ends."""
         await asyncio.sleep(LEASE_S)
@@ -283,7 +300,7 @@ class World:
         self.loop.thaw(line.number)
         # Two that are alive write over each other's projections; where a request takes no time, neither does that.
         self.loop.on_spin = line.cut
-        await asyncio.sleep(ENDING_S)
+        await asyncio.sleep(self.ending_s)
         self.loop.on_spin = lambda: None
         if line.alive:
             self.tell(f"{line.number} ends")
@@ -293,6 +310,17 @@ class World:
         """Kill it now; its supervisor starts it again."""
         self.line.cut()
         await asyncio.sleep(self.down_s + 0.1)
+
+    async def replace_ledger(self, log: MemoryLog) -> None:
+        """The controller ends, and comes back with another ledger."""
+        self.exchange(log)
+        await self.restart()
+
+    def exchange(self, log: MemoryLog) -> None:
+        """From the next start on, this is the ledger."""
+        self.tell(f"the ledger of {self.log.head().number} records is replaced by one of {log.head().number}")
+        self.log = log
+        self.monitor.refold(log)
 
     async def end(self) -> None:
         """Stop in order, and see that nothing is left."""
