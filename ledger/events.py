@@ -9,51 +9,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, get_args
 
-import msgspec
-
-# Whoever reads events finds their values beside them.
+# Whoever reads events finds what they are made of beside them.
+from ledger.kinds import Decision as Decision
+from ledger.kinds import Event as Event
+from ledger.kinds import Fact as Fact
+from ledger.kinds import Finished as Finished
+from ledger.kinds import Hook as Hook
+from ledger.kinds import Operation as Operation
+from ledger.kinds import Outcome as Outcome
+from ledger.kinds import Trigger as Trigger
 from ledger.values import CompletionShown as CompletionShown
 from ledger.values import Item as Item
 from ledger.values import Pin as Pin
 from ledger.values import StageShown as StageShown
-
-Outcome = Literal["ok", "failed", "refused", "skipped", "indeterminate"]
-Operation = Literal[
-    "connect", "fetch", "build", "apply", "prune", "verify", "action", "run", "stage", "timer", "ledger"
-]
-Trigger = Literal["snapshot", "spec", "retry", "request", "drift", "interval", "restored", "deletion"]
-Hook = Literal["pre", "post", "onFailure"]
-
-
-class Event(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
-):
-    """Base of all events."""
-
-    #: the operation that the header of such an event names
-    OP: ClassVar[Operation]
-
-
-class Fact(Event, frozen=True, kw_only=True):
-    """Came from outside."""
-
-
-class Decision(Event, frozen=True, kw_only=True):
-    """Was made by us."""
-
-
-class Finished(Fact, frozen=True, kw_only=True):
-    """Base of the answers to an intent. The header has `outcome` and `intent`."""
-
-    #: CamelCase word for machines; empty when it went well
-    reason: str = ""
-    #: sentence for people
-    message: str = ""
-    #: false where the same inputs must fail again
-    retryable: bool = False
-    #: what was seen when it failed, kept because the world forgets
-    evidence: dict[str, Any] = {}
-
 
 # ── the ledger itself ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,10 +173,12 @@ class ConnectIntended(Decision, frozen=True, kw_only=True, tag="connect.intended
     OP: ClassVar[Operation] = "connect"
     #: ServiceAccount to act as; empty for the controller's own identity
     service_account: str = ""
-    #: Secret with the kubeconfig; empty for the cluster that the controller runs in
+    #: `<Secret>/<key>` of the kubeconfig, a name alone for a ConfigMap; empty: the controller's own cluster
     kubeconfig: str = ""
     #: objects that witness completed Lifetime actions of the stage
     anchors: list[Item] = []
+    #: objects that the stage owns, when it is reached another way than last time: is it the same cluster?
+    owned: list[Item] = []
 
 
 class ConnectFinished(Finished, frozen=True, kw_only=True, tag="connect.finished"):
@@ -219,6 +189,8 @@ class ConnectFinished(Finished, frozen=True, kw_only=True, tag="connect.finished
     server: str = ""
     #: what became of the witnesses: found (with the UID of now), gone, or unreadable
     anchors: list[Item] = []
+    #: likewise of what the stage owns
+    owned: list[Item] = []
 
 
 class FetchIntended(Decision, frozen=True, kw_only=True, tag="fetch.intended"):
@@ -272,6 +244,25 @@ class ApplyFinished(Finished, frozen=True, kw_only=True, tag="apply.finished"):
 
     OP: ClassVar[Operation] = "apply"
     objects: list[Item] = []
+    #: live objects (with their UID) that were proved to be in the way: immutable, and to be replaced by policy.
+    #: Their replacements passed a dry-run; nothing was deleted
+    replace: list[Item] = []
+
+
+class ReplaceIntended(Decision, frozen=True, kw_only=True, tag="replace.intended"):
+    """Live objects are to be deleted, each by its UID, so that the next apply creates them anew."""
+
+    OP: ClassVar[Operation] = "replace"
+    objects: list[Item]
+    #: RFC 3339, UTC: until when it is waited for them to be gone
+    deadline: str
+
+
+class ReplaceFinished(Finished, frozen=True, kw_only=True, tag="replace.finished"):
+    """They are gone, or what keeps them."""
+
+    OP: ClassVar[Operation] = "replace"
+    objects: list[Item] = []
 
 
 class PruneIntended(Decision, frozen=True, kw_only=True, tag="prune.intended"):
@@ -312,11 +303,15 @@ class VerifyFinished(Finished, frozen=True, kw_only=True, tag="verify.finished")
 
 
 class DriftObserved(Fact, frozen=True, kw_only=True, tag="drift.observed"):
-    """Objects were changed or removed by another hand."""
+    """Objects of a stage were changed or removed by another hand. The header has the stage."""
 
     OP: ClassVar[Operation] = "apply"
+    #: `action`: changed or gone; `message`: which fields, and by which field manager
     objects: list[Item]
+    #: field manager of the first of them, as far as it is known
     manager: str = ""
+    #: Correct or Warn
+    mode: str = "Correct"
 
 
 # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -464,6 +459,8 @@ class StageSetReleased(Decision, frozen=True, kw_only=True, tag="stageset.releas
     OP: ClassVar[Operation] = "run"
     #: what was left behind and why; empty after a complete teardown
     left: list[Item] = []
+    #: why it was not waited for any longer; empty after a complete teardown
+    why: str = ""
 
 
 def _concrete(base: type[Event]) -> list[type[Event]]:

@@ -16,18 +16,26 @@ from ledger.envelope import Draft
 from ledger.instant import to_text
 from reconciler import digests
 from reconciler.actions.deciding import breakable, litter, turn
+from reconciler.folds.operations import OPERATION_WORDS
 from reconciler.policy import read_policy
-from reconciler.state import Failure, Owned, Run, State, plan_of, run_of
+from reconciler.state import Failure, Owned, Run, StagePlan, State, plan_of, run_of
 from reconciler.transitions import Phase
 
 #: Operations that are not broken off: what they do to the cluster must be known before anything else happens.
-UNBREAKABLE = frozenset({"apply", "prune", "action"})
+UNBREAKABLE = frozenset({"apply", "replace", "prune", "action"})
 _BACKOFF_DOUBLINGS_MAX = 20
 CLAIMED_TWICE = "ClaimedTwice"
+#: The stage's objects are on another cluster than the one that it is to go to.
+TARGET_CHANGED = "TargetChanged"
+#: How many owned objects are looked for to tell whether a cluster is the same.
+_LOOKED_FOR_MAX = 5
+#: Failures to connect that nobody mends while everything is being deleted; and how often they are believed to.
+_HOPELESS = frozenset({"NotFound", "KubeconfigMissing", "KubeconfigInvalid", "Forbidden", "Unauthorized"})
+_HOPELESS_TRIES = 3
 #: Operations, in the words of messages, whose failure calls for onFailure actions: something may have been applied.
 _CLEANED_UP = frozenset({"apply", "verify", "prune", "post-action"})
 #: Phases that follow an apply, done or failed half way.
-_APPLIED = frozenset({Phase.APPLIED, Phase.FAILING})
+_APPLIED = frozenset({Phase.APPLIED, Phase.CONFLICTED, Phase.FAILING})
 
 
 def decide(state: State) -> Draft | None:
@@ -48,10 +56,13 @@ def decide(state: State) -> Draft | None:
 
 def unbreakable(state: State) -> bool:
     """Whether something is under way whose outcome must be known before anything else happens."""
-    if state.pending is None or state.pending.operation not in UNBREAKABLE:
-        return False
     if state.shown and not state.deleting:
         # The world is ahead of what is pending: it was concluded there, in a way that is not on record.
+        return False
+    if state.phase == Phase.REPLACED:
+        # What was deleted to be made anew exists again before anything else is looked at.
+        return True
+    if state.pending is None or state.pending.operation not in UNBREAKABLE:
         return False
     return state.pending.operation != "action" or not breakable(state)
 
@@ -78,10 +89,20 @@ def _at_rest(state: State) -> Draft | None:
     pause_ms = _pause_ms(state)
     if state.deleting:
         left_ms = state.teardown_since_ms + read_policy(run_of(state).policy).teardown_ms - state.now_ms
-        if left_ms <= 0:
-            return _draft(state, e.StageSetReleased(left=_left(state)))
+        if left_ms <= 0 or _hopeless(state):
+            # A deletion that came before there was any failure to tell of has its own words.
+            why = state.failure.message if state.failure is not None else "the time for a teardown is over"
+            return _draft(state, e.StageSetReleased(left=_left(state), why=why))
         pause_ms = min(pause_ms, left_ms)
     return _draft(state, e.RunRetryScheduled(due=to_text(state.now_ms + pause_ms), failures=state.failures))
+
+
+def _hopeless(state: State) -> bool:
+    """Whether a teardown cannot reach its objects, and nobody is going to change that."""
+    failure = state.failure
+    if failure is None or state.failures < _HOPELESS_TRIES:
+        return False
+    return failure.operation == OPERATION_WORDS["connect"] and failure.reason in _HOPELESS
 
 
 def _left(state: State) -> list[e.Item]:
@@ -131,7 +152,16 @@ def _started(state: State, run: Run) -> Draft:
     anchors = [
         done.anchor for done in state.completions.values() if done.stage == run.stage and done.anchor is not None
     ]
-    return _draft(state, e.ConnectIntended(service_account=stage.service_account, anchors=anchors))
+    plan = plan_of(run, run.stage)
+    kubeconfig = stage.kubeconfig if plan is None else plan.kubeconfig
+    owned = _items(one for one in stage.owned.values() if one.uid) if kubeconfig != stage.kubeconfig else []
+    event = e.ConnectIntended(
+        service_account=stage.service_account,
+        kubeconfig=kubeconfig,
+        anchors=anchors,
+        owned=owned[:_LOOKED_FOR_MAX],
+    )
+    return _draft(state, event)
 
 
 # ── one stage ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,6 +173,8 @@ def _connected(state: State, run: Run) -> Draft | None:
         return _draft(state, e.PruneIntended(objects=_items(state.stages[run.stage].owned.values())))
     if run.done == len(run.plans):
         return _draft(state, e.PruneIntended(objects=_items(_doomed(state, run, run.stage))))
+    if plan.kubeconfig != state.stages[run.stage].kubeconfig:
+        return _elsewhere(state, plan)
     over, draft = turn(state, "pre")
     return _unwitnessed(state, run) or (_draft(state, e.FetchIntended(pin=plan.pin)) if over else draft)
 
@@ -161,6 +193,25 @@ def _unwitnessed(state: State, run: Run) -> Draft | None:
     return None
 
 
+def _elsewhere(state: State, plan: StagePlan) -> Draft:
+    stage = state.stages[plan.name]
+    there = [one for one in stage.owned.values() if one.uid]
+    message = (
+        f"the stage owns {len(there)} objects ({readable(there[0].id)}, …) on the cluster of "
+        f"{_where(stage.kubeconfig)}, and none of them is on the cluster of {_where(plan.kubeconfig)}: they would be "
+        "left behind. Remove the stage while spec.kubeConfig is as before, so that they are deleted there, then add it "
+        "again; or make another StageSet"
+    )
+    failed = e.StageFailed(
+        operation=OPERATION_WORDS["connect"], reason=TARGET_CHANGED, message=message, retryable=False
+    )
+    return _draft(state, failed)
+
+
+def _where(kubeconfig: str) -> str:
+    return f"Secret {kubeconfig}" if kubeconfig else "the controller itself"
+
+
 def _fetched(state: State, run: Run) -> Draft:
     return _build(state, run, run.stage)
 
@@ -177,6 +228,25 @@ def _built(state: State, run: Run) -> Draft:
         twice = sorted(run.renders[plan.name].versions.keys() & render.versions.keys())
         if twice:
             return _claimed_twice(state, other=plan.name, ids=twice)
+    return _replaced(state, run)
+
+
+def _conflicted(state: State, run: Run) -> Draft:
+    """What is in the way is replaced, once in a run."""
+    again = [item for item in run.replacing if item.id in run.replaced]
+    if again:
+        message = (
+            f"{readable(again[0].id)} was deleted and made anew in this run, and is refused again: {again[0].message}"
+        )
+        return _draft(state, e.StageFailed(operation="apply", reason="Immutable", message=message, retryable=False))
+    plan = plan_of(run, run.stage)
+    assert plan is not None, "only stages of the spec are applied"
+    deadline = to_text(state.now_ms + plan.verify_timeout_ms)
+    return _draft(state, e.ReplaceIntended(objects=list(run.replacing), deadline=deadline))
+
+
+def _replaced(state: State, run: Run) -> Draft:
+    render = run.renders[run.stage]
     return _draft(state, e.ApplyIntended(manifests=render.manifests, objects=len(render.versions)))
 
 
@@ -306,6 +376,8 @@ _NEXT: dict[Phase, Callable[[State, Run], Draft | None]] = {
     Phase.CONNECTED: _connected,
     Phase.FETCHED: _fetched,
     Phase.BUILT: _built,
+    Phase.CONFLICTED: _conflicted,
+    Phase.REPLACED: _replaced,
     Phase.APPLIED: _applied,
     Phase.VERIFIED: _verified,
     Phase.LOOKING_FETCHED: _looking_fetched,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ledger import events as e
 from reconciler.actions import records
 from reconciler.effects import Entry
-from reconciler.folds import acting, operations, runs, stages
+from reconciler.folds import acting, drift, operations, runs, stages
 from reconciler.state import State
 
 
@@ -42,17 +42,19 @@ HANDLERS: dict[type[e.Event], Callable[[State, Entry], State]] = {
     e.FetchIntended: operations.intended,
     e.BuildIntended: operations.intended,
     e.ApplyIntended: operations.apply_intended,
+    e.ReplaceIntended: operations.intended,
     e.VerifyIntended: operations.intended,
     e.PruneIntended: operations.intended,
     e.ConnectFinished: operations.connect_finished,
     e.FetchFinished: operations.fetch_finished,
     e.BuildFinished: operations.build_finished,
     e.ApplyFinished: operations.apply_finished,
+    e.ReplaceFinished: operations.replace_finished,
     e.VerifyFinished: operations.answered,
     e.PruneFinished: operations.prune_finished,
+    e.DriftObserved: drift.drift_observed,
     # Seen and kept for people and for later decisions; they move nothing by themselves.
     e.VerifyObserved: _unchanged,
-    e.DriftObserved: _unchanged,
     e.TimerFired: _unchanged,
     e.ActionIntended: acting.action_intended,
     e.ActionObserved: acting.action_observed,

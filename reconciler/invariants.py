@@ -14,6 +14,7 @@ _AT_WORK = {
     Phase.FETCHING: "fetch",
     Phase.BUILDING: "build",
     Phase.APPLYING: "apply",
+    Phase.REPLACING: "replace",
     Phase.VERIFYING: "verify",
     Phase.PRUNING: "prune",
     Phase.PRE_ACTING: "action",

@@ -54,6 +54,8 @@ class StageState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     variables: tuple[str, ...] = ()
     #: ServiceAccount that last worked for it
     service_account: str = ""
+    #: how the cluster with its objects was last reached, as in `connect.intended`
+    kubeconfig: str = ""
     #: whether its objects may be deleted when they, or it, are dropped
     prune: bool = True
     #: objects by id
@@ -94,6 +96,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     path: str = ""
     service_account: str = ""
+    #: how its cluster is reached, as in `connect.intended`
+    kubeconfig: str = ""
     prune: bool = True
     verify_timeout_ms: int
     #: pre, post, onFailure, each in its order
@@ -152,6 +156,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: Attempt | None = None
     #: witnesses of completed actions of the stage at work, as they were found
     witnesses: tuple[Item, ...] = ()
+    #: live objects that are in the way of the apply, to be replaced
+    replacing: tuple[Item, ...] = ()
+    #: ids of those that were replaced in this run
+    replaced: tuple[str, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -228,6 +236,19 @@ class Blocked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since_ms: int
 
 
+class Drift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What another hand did to an object, and how often of late."""
+
+    stage: str
+    #: field manager, as far as it is known
+    manager: str = ""
+    message: str = ""
+    #: when it was seen, the newest ones
+    times_ms: tuple[int, ...] = ()
+    #: it comes back each time it is corrected, so it is not corrected any more
+    flapping: bool = False
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run that was opened while another was at work: it begins when that one has been superseded."""
 
@@ -285,6 +306,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     adopted: str = ""
     #: what it showed of each stage; read once by the next run
     shown: dict[str, Shown] = {}
+    #: objects that another hand changed, by id
+    drifts: dict[str, Drift] = {}
     #: snapshot and generation that were last ready
     ready_snapshot: str = ""
     ready_generation: int = 0

@@ -32,6 +32,11 @@ class Phase(StrEnum):
     BUILT = "built"
     APPLYING = "applying"
     APPLIED = "applied"
+    #: what is in the way of an apply is known, proved, and to be replaced
+    CONFLICTED = "conflicted"
+    REPLACING = "replacing"
+    #: it is gone and must exist again, whatever else is wanted by now
+    REPLACED = "replaced"
     VERIFYING = "verifying"
     VERIFIED = "verified"
     #: a later stage is rendered ahead of its turn, to know which objects move there instead of being pruned
@@ -66,7 +71,8 @@ _OPERATIONS = {
     "connect": ((P.STARTED,), P.CONNECTING, P.CONNECTED),
     "fetch": ((P.CONNECTED,), P.FETCHING, P.FETCHED),
     "build": ((P.FETCHED,), P.BUILDING, P.BUILT),
-    "apply": ((P.BUILT,), P.APPLYING, P.APPLIED),
+    "apply": ((P.BUILT, P.REPLACED), P.APPLYING, P.APPLIED),
+    "replace": ((P.CONFLICTED,), P.REPLACING, P.REPLACED),
     "verify": ((P.APPLIED,), P.VERIFYING, P.VERIFIED),
     "prune": ((P.VERIFIED, P.CONNECTED, P.POSTED), P.PRUNING, P.PRUNED),
 }
@@ -87,7 +93,13 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (P.IDLE, "stageset.released"): P.RELEASED,
     # A teardown that may not take any longer leaves behind what it could not delete.
     (P.FAILED, "stageset.released"): P.RELEASED,
+    # It was reached another way than before, and it is another cluster.
+    (P.CONNECTED, "stage.failed"): P.HALTED,
     (P.BUILT, "stage.failed"): P.HALTED,
+    (P.APPLYING, "apply.finished:replace"): P.CONFLICTED,
+    # It was replaced in this run and is in the way again.
+    (P.CONFLICTED, "stage.failed"): P.HALTED,
+    (P.CONFLICTED, "stage.transferred"): P.CONFLICTED,
     (P.APPLIED, "stage.transferred"): P.APPLIED,
     (P.FAILING, "stage.transferred"): P.FAILING,
     # Looking ahead: only whether it worked matters, and not having been able to look is an answer too.

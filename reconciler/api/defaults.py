@@ -19,6 +19,7 @@ WAIT_EXPR_MS: Final = 300_000
 APPLY_WAIT_MS: Final = 300_000
 HTTP_MS: Final = 30_000
 VERBS: Final = ("patch", "http", "wait", "job", "delete", "apply")
+KUBECONFIG_KEY: Final = "value"
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 #: Kinds of Flux that carry their artifact themselves.
 DIRECT_KINDS: Final = frozenset({"GitRepository", "OCIRepository", "Bucket"})
@@ -76,6 +77,16 @@ def on_timeout(spec: StageSetSpec, stage: Stage) -> OnTimeout:
 def service_account(spec: StageSetSpec, stage: Stage) -> str:
     """Name of the ServiceAccount that works for a stage; empty: the controller's own identity."""
     return stage.service_account_name or spec.service_account_name
+
+
+def kubeconfig(spec: StageSetSpec) -> str:
+    """How the target cluster is reached: `<Secret>/<key>`; a name alone is a ConfigMap; empty: the own cluster."""
+    given = spec.kube_config
+    if given is None:
+        return ""
+    if given.secret_ref is not None:
+        return f"{given.secret_ref.name}/{given.secret_ref.key or KUBECONFIG_KEY}"
+    return given.config_map_ref.name if given.config_map_ref is not None else ""
 
 
 def conflict_action(stage: Stage) -> ConflictAction:

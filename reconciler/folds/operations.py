@@ -15,6 +15,7 @@ OPERATION_WORDS = {
     "fetch": "fetch artifact",
     "build": "build",
     "apply": "apply",
+    "replace": "apply",
     "verify": "verify",
     "prune": "prune",
 }
@@ -33,11 +34,12 @@ def intended(state: State, entry: Entry) -> State:
     return replace(state, phase=moved(state.phase, tag), pending=pending)
 
 
-def answered(state: State, entry: Entry) -> State:
+def answered(state: State, entry: Entry, *, otherwise: str = "failed") -> State:
+    """`otherwise`: what an answer that is not ok is to the table of phases."""
     assert state.pending is not None, "an answer without an intent"
     assert state.pending.intent == entry.intent, "an answer to another intent"
     tag = e.tag_of(entry.event)
-    after = replace(state, phase=moved(state.phase, tag if entry.ok else f"{tag}:failed"), pending=None)
+    after = replace(state, phase=moved(state.phase, tag if entry.ok else f"{tag}:{otherwise}"), pending=None)
     if after.phase != Phase.FAILING:
         return after
     event = entry.event
@@ -86,8 +88,10 @@ def apply_intended(state: State, entry: Entry) -> State:
 
 
 def apply_finished(state: State, entry: Entry) -> State:
-    after, event = answered(state, entry), entry.event
+    event, run = entry.event, run_of(state)
     assert isinstance(event, e.ApplyFinished)
+    after = answered(state, entry, otherwise="replace" if event.replace else "failed")
+    after = replace(after, run=replace(run, replacing=tuple(event.replace)))
     owned = dict(state.stages[entry.stage].owned)
     for item in event.objects:
         if item.uid:
@@ -95,6 +99,18 @@ def apply_finished(state: State, entry: Entry) -> State:
                 id=item.id, v=item.v, uid=item.uid, rv=item.rv, generation=item.generation, digest=item.digest
             )
     return _owning(after, entry.stage, owned)
+
+
+def replace_finished(state: State, entry: Entry) -> State:
+    """What is gone stays owned: it is to exist again."""
+    after, event, run = answered(state, entry), entry.event, run_of(state)
+    assert isinstance(event, e.ReplaceFinished)
+    gone = {item.id for item in event.objects if item.action in {"deleted", "gone"}}
+    owned = {
+        key: Owned(id=key, v=one.v) if key in gone else one for key, one in state.stages[entry.stage].owned.items()
+    }
+    replaced = (*run.replaced, *sorted(gone))
+    return _owning(replace(after, run=replace(run, replacing=(), replaced=replaced)), entry.stage, owned)
 
 
 def prune_finished(state: State, entry: Entry) -> State:
@@ -108,7 +124,16 @@ def prune_finished(state: State, entry: Entry) -> State:
 def connect_finished(state: State, entry: Entry) -> State:
     after, event = answered(state, entry), entry.event
     assert isinstance(event, e.ConnectFinished)
-    return replace(after, run=replace(run_of(after), witnesses=tuple(event.anchors)))
+    assert state.pending is not None, "an answer without an intent"
+    intent = state.pending.event
+    assert isinstance(intent, e.ConnectIntended)
+    after = replace(after, run=replace(run_of(after), witnesses=tuple(event.anchors)))
+    stage = after.stages[entry.stage]
+    same = {(item.id, item.uid) for item in intent.owned} & {(item.id, item.uid) for item in event.owned}
+    if not entry.ok or (intent.owned and not same) or stage.kubeconfig == intent.kubeconfig:
+        return after
+    reached = replace(stage, kubeconfig=intent.kubeconfig)
+    return replace(after, stages={**after.stages, entry.stage: reached})
 
 
 def _owning(state: State, stage: str, owned: dict[str, Owned]) -> State:

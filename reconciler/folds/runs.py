@@ -14,6 +14,7 @@ from reconciler.actions import plans, records
 from reconciler.api import defaults
 from reconciler.api.types import StageSetSpec
 from reconciler.effects import Entry
+from reconciler.folds import drift
 from reconciler.state import Blocked, Run, StagePlan, StageState, State, Waiting, run_of
 from reconciler.transitions import moved
 
@@ -60,6 +61,7 @@ def _begin(state: State, opened: Any, *, run: str, at_ms: int) -> State:
         stages=_placed(state.stages, wanted),
         requested_at=opened.requested_at or state.requested_at,
         asked="",
+        drifts=drift.at_the_beginning(state, opened),
         strikes={} if opened.trigger == "request" else state.strikes,
     )
     return records.proved(opening, begun)
@@ -75,6 +77,7 @@ def _plans(state: State, opened: e.RunOpened) -> tuple[StagePlan, ...]:
             digest=digests.stage_digest(stage.name, opened.pins),
             path=stage.path,
             service_account=defaults.service_account(spec, stage),
+            kubeconfig=defaults.kubeconfig(spec),
             prune=stage.prune,
             verify_timeout_ms=defaults.verify_timeout_ms(spec, stage),
             actions=plans.plans_of(state, stage, opened.pins),
@@ -148,7 +151,7 @@ def run_superseded(state: State, entry: Entry) -> State:
 
 def _ended(run: Run) -> Run:
     # What only the work needed is not carried through the quiet time after it.
-    return replace(run, spec={}, renders={}, stage="", unseen=(), passed=(), attempt=None, witnesses=())
+    return replace(run, spec={}, renders={}, stage="", unseen=(), passed=(), attempt=None, witnesses=(), replacing=())
 
 
 def retry_scheduled(state: State, entry: Entry) -> State:

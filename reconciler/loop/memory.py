@@ -27,7 +27,7 @@ class StatesProjection:
 
     name = "stagesets"
     #: raise it whenever a fold would give another state for the same records
-    version = 3
+    version = 4
 
     def initial(self) -> States:
         return {}

@@ -150,6 +150,8 @@ class Stream:
                 return e.ApplyFinished(objects=found)
             case e.PruneIntended(objects=objects):
                 return e.PruneFinished(objects=[e.Item(id=one.id, v=one.v, action="deleted") for one in objects])
+            case e.ReplaceIntended(objects=objects):
+                return e.ReplaceFinished(objects=[e.Item(id=one.id, v=one.v, action="deleted") for one in objects])
             case e.ActionIntended(hook=hook, action=action):
                 return e.ActionFinished(hook=hook, action=action)
             case _:

@@ -42,11 +42,12 @@ OTHER = st.sampled_from(
         e.RunBlocked(reason="SourceNotReady", message="no", generation=1, requested_at="t"),
         e.RunBlocked(reason="InvalidSpec", message="bad", generation=2),
         e.VerifyObserved(message="1 of 2"),
+        e.DriftObserved(objects=items("x"), manager="hand"),
     ]
 )
 #: What may happen next: an answer of some sort, several good ones, or something from outside.
 MOVE = st.one_of(
-    st.sampled_from(["ok", "ok", "ok", "ok", "run", "failed", "permanent", "partly", "refused"]),
+    st.sampled_from(["ok", "ok", "ok", "ok", "run", "failed", "permanent", "partly", "refused", "in the way"]),
     st.just("ok"), OPENED, RENDERS, OTHER,
     st.tuples(RENDERS, OPENED), st.tuples(RENDERS, OPENED),
     st.integers(0, 15).flatmap(lambda n: OPENED if n else DELETED),
@@ -80,6 +81,9 @@ def move(stream: Stream, one: object) -> None:
         known = list(stream.state.stages[stream.state.pending.stage].owned)[:1]
         done = [e.Item(id=key, v="v1", uid=f"uid-{key.split('_')[1]}", action="deleted") for key in known]
         stream.fail(objects=done)
+    elif one == "in the way" and stream.state.pending.operation == "apply":
+        known = list(stream.state.stages[stream.state.pending.stage].owned)[-1:]
+        stream.fail(replace=[e.Item(id=key, v="v1", uid="old") for key in known])
     else:
         stream.fail(retryable=one != "permanent")
 
