@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# One process for each core; whoever is done first takes over from the others.
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 SOURCES := ledger reconciler replay tests
 
 .DEFAULT_GOAL := help
@@ -22,14 +24,14 @@ demo: $(INSTALLED) ## a release, a broken one, a kill in the middle, and the sto
 	$(BIN)/python -m tests.demo
 
 test: $(INSTALLED) ## unit, property and simulation tests (two minutes)
-	$(BIN)/python -m pytest -q -m "not cluster and not slow"
+	$(PYTEST) -m "not cluster and not slow"
 
 check: $(INSTALLED) ## format, ruff, mypy --strict, import-linter and every test that needs no control plane
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not cluster"
+	$(PYTEST) -m "not cluster"
 
 format: $(INSTALLED) ## format the code and sort its imports
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
@@ -49,7 +51,7 @@ controlplane: $(INSTALLED) ## build (or find) etcd, kube-apiserver, controller-m
 	$(BIN)/python -m tests.controlplane
 
 soak: $(INSTALLED) ## the simulation and the kill tests with many more seeds
-	SOAK=1 $(BIN)/python -m pytest -q -m "not cluster" tests
+	SOAK=1 $(PYTEST) -m "not cluster"
 
 lock: $(INSTALLED) ## pin the dependencies again (needs uv on the PATH)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra fast pyproject.toml -o deploy/requirements.lock

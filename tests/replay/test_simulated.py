@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from ledger.memory_log import MemoryLog
 from replay.checking import check
 from replay.isolation.parent import ask
+from tests.counted import REPLAYED
 from tests.replay import making
 from tests.simulation import bases
 from tests.simulation.life import _life
@@ -27,7 +25,7 @@ from tests.simulation.world import World
 SEEDS = range(1, int(os.environ.get("REPLAY_SEEDS", "8")) + 1)
 #: Of so many runs one is replayed in a child too.
 ISOLATED_EVERY = 40
-TOTALS: Counter[str] = Counter()
+TOTALS = REPLAYED
 
 
 def ledgers() -> Iterator[tuple[str, MemoryLog]]:
@@ -64,14 +62,8 @@ def reproduced(name: str, log: MemoryLog, folder: Path) -> None:
             TOTALS.update(isolated=1)
 
 
-def test_every_run_of_the_simulation_is_reproduced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_run_of_the_simulation_is_reproduced(tmp_path: Path) -> None:
     for name, log in ledgers():
         TOTALS.update(ledgers=1)
         reproduced(name, log, tmp_path)
-    with capsys.disabled():
-        print(
-            f"\nreplayed: {TOTALS['runs']} runs of {TOTALS['ledgers']} simulated ledgers, all reproduced, "
-            f"{TOTALS['isolated']} of them in an isolated child too; {TOTALS['facts']} facts, "
-            f"{TOTALS['decisions']} decisions"
-        )
     assert TOTALS["runs"] > 50

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from random import Random
 from typing import Any, NamedTuple
 
 from reconciler.ports.cluster import Ref
+from tests.counted import SIMULATION
 from tests.simulation.checkers import id_of
 from tests.simulation.manifests import NAMESPACE
 from tests.simulation.mishaps import Mishaps
@@ -44,7 +44,7 @@ class Broke(AssertionError):
     """A seed that broke something, with its story."""
 
 
-TOTALS: Counter[str] = Counter()
+TOTALS = SIMULATION
 
 
 def live(seed: int, *, runner: Any = None, command: str = "") -> Lived:

@@ -16,7 +16,9 @@ from tests.simulation.fleet import seeds
 from tests.simulation.life import TOTALS, live
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 150, 20_000 if SOAK else 500
+QUICK, MANY = 60, 20_000 if SOAK else 600
+#: seeds of one test, so that several processes have something to do
+QUICKLY, PART = 15, 1_000 if SOAK else 100
 
 
 def test_one_seed() -> None:
@@ -24,14 +26,16 @@ def test_one_seed() -> None:
     live(int(os.environ.get("SEED", "1")))
 
 
-def test_quick_seeds() -> None:
-    seeds(range(QUICK))
+@pytest.mark.parametrize("first", range(0, QUICK, QUICKLY))
+def test_quick_seeds(first: int) -> None:
+    seeds(range(first, first + QUICKLY))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-def test_many_seeds() -> None:
-    seeds(range(QUICK, QUICK + MANY))
+@pytest.mark.parametrize("first", range(QUICK, QUICK + MANY, PART))
+def test_many_seeds(first: int) -> None:
+    seeds(range(first, first + PART))
 
 
 class Kustomize:
