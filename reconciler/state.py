@@ -243,6 +243,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: field manager, as far as it is known
     manager: str = ""
     message: str = ""
+    #: Correct or Warn
+    mode: str = "Correct"
     #: when it was seen, the newest ones
     times_ms: tuple[int, ...] = ()
     #: it comes back each time it is corrected, so it is not corrected any more
@@ -306,6 +308,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     adopted: str = ""
     #: what it showed of each stage; read once by the next run
     shown: dict[str, Shown] = {}
+    #: what a teardown that could not be finished left behind, and why
+    left: tuple[Item, ...] = ()
+    left_why: str = ""
     #: objects that another hand changed, by id
     drifts: dict[str, Drift] = {}
     #: snapshot and generation that were last ready

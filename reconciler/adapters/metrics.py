@@ -20,9 +20,12 @@ from ledger.events import ApplyFinished, RunBlocked, RunFailed, RunSucceeded, St
 from ledger.log import Appended, Batch
 from reconciler.adapters.watches.registry import WatchReport
 from reconciler.api import reasons
+from reconciler.compute.drift import corrected
 from reconciler.compute.status import status_of
+from reconciler.decide import hopeless
 from reconciler.ports.journal import Journal
 from reconciler.ports.members import Member
+from reconciler.state import State
 
 #: What `generate_latest` writes: the text format of Prometheus, version 0.0.4.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,6 +61,8 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._counts: dict[tuple[str, str], _Counts] = {}
+        #: teardowns that were given up, by namespace, name and why; these stay when the StageSet has gone
+        self._forced: dict[tuple[str, str, str], int] = {}
         self._sight: Sight | None = None
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
@@ -83,13 +88,16 @@ class Metrics(Collector):
                 case ApplyFinished():
                     if draft.outcome == "ok":
                         _add(counts.applied, draft.stage)
-                    _add(counts.corrected, draft.stage, _corrected(member, draft))
+                    _add(counts.corrected, draft.stage, len(corrected(member.state, draft)))
                 case RunSucceeded():
                     _add(counts.reconciles, reasons.SUCCEEDED)
                 case RunFailed(reason=reason) | RunBlocked(reason=reason):
                     _add(counts.reconciles, reason)
-                case StageSetReleased():
+                case StageSetReleased(left=left):
                     self._counts.pop(key, None)
+                    if left:
+                        forced = (*key, _why_forced(member.state))
+                        self._forced[forced] = self._forced.get(forced, 0) + 1
                 case _:
                     pass
 
@@ -128,6 +136,14 @@ class Metrics(Collector):
                 for label, count in list(found.items()):
                     family.add_metric([namespace, name, label], count)
         yield from (reconciles, applied, corrected)
+        forced = CounterMetricFamily(
+            "stageset_teardown_force_drop",
+            "Teardowns that were given up and left objects behind.",
+            labels=[*of, "reason"],
+        )
+        for forced_labels, count in list(self._forced.items()):
+            forced.add_metric(forced_labels, count)
+        yield forced
 
 
 class MeasuredJournal:
@@ -186,15 +202,11 @@ class MeasuredJournal:
         return await self._journal.get_blob(digest)
 
 
-def _corrected(member: Member, draft: Draft) -> int:
-    """Objects that an apply had to change although they are rendered as they last were."""
-    run, event = member.state.run, draft.event
-    if run is None or run.trigger != "drift" or not isinstance(event, ApplyFinished):
-        return 0
-    stage, render = member.state.stages.get(draft.stage), run.renders.get(draft.stage)
-    if stage is None or render is None or render.manifests != stage.manifests:
-        return 0
-    return sum(item.action in {"created", "configured"} for item in event.objects)
+def _why_forced(state: State) -> str:
+    """Why a teardown was given up, in the words of CONTRACT §5.2."""
+    if not hopeless(state):
+        return "timed_out"
+    return "unauthorized" if state.failure is not None and state.failure.reason == "Unauthorized" else "permanent"
 
 
 def _add(counts: dict[str, int], label: str, count: int = 1) -> None:

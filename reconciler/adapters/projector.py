@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from reconciler import errors
@@ -68,7 +67,7 @@ class Projector:
         self._shard_cap = shard_cap
         self._inventories = inventories
         self._writer = InventoryWriter(cluster, shown=inventories)
-        self._turns = Turns(self._project, at_once=CONCURRENT_MAX, sleep=sleep)
+        self._turns = Turns(self._project, at_once=CONCURRENT_MAX, sleep=sleep, tenant=_tenant)
         #: until the watch shows it
         self._written: dict[Member, _Written] = {}
         #: status and reason that were last told by an Event, or were there before us
@@ -118,7 +117,9 @@ class Projector:
         # Before the status is written: from then on the watch shows our own word.
         self._shown.setdefault(member, member.observed.ready)
         await self._status(member)
-        await self._inventory(member)
+        if not member.state.left:
+            # What is left behind may be so because nothing can be written here any more; they are collected anyway.
+            await self._inventory(member)
         await self._event(member)
         if member.state.phase == Phase.RELEASED:
             left = tuple(name for name in member.observed.finalizers if name != names.FINALIZER)
@@ -189,8 +190,13 @@ class Projector:
         if member.state.version == 0 or status == "Unknown" or self._shown[member] == (status, reason):
             return
         event = self._event_object(member, status=status, reason=reason, message=message)
-        with suppress(errors.AlreadyExists):
+        try:
             await self._cluster.create(event)
+        except errors.AlreadyExists:
+            pass
+        except errors.Forbidden as error:
+            # In a namespace that is terminating nothing can be made any more, and its end must not wait for us.
+            log.warning("an Event of %s/%s: %s", *member.target[:2], error.message)
         self._shown[member] = (status, reason)
 
     def _event_object(self, member: Member, *, status: str, reason: str, message: str) -> Object:
@@ -203,6 +209,10 @@ class Projector:
     def _stage_of(member: Member, stage: str) -> StageOf:
         target = member.target
         return StageOf(namespace=target.namespace, name=target.name, uid=target.uid, stage=stage)
+
+
+def _tenant(member: Member) -> str:
+    return member.target.namespace
 
 
 def _ref(member: Member) -> Ref:

@@ -23,6 +23,8 @@ STAGE_PROGRESSING: Final = "StageProgressing"
 ACTION_DIRTY: Final = "ActionDirty"
 DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
 STALLED: Final = "Stalled"
+#: A teardown was given up; the last word of a StageSet.
+TEARDOWN_FORCED: Final = "TeardownForced"
 
 READY_REASONS: Final = frozenset(
     {
@@ -39,6 +41,7 @@ READY_REASONS: Final = frozenset(
         ACTION_DIRTY,
         DEPENDENCY_NOT_READY,
         STALLED,
+        TEARDOWN_FORCED,
     }
 )
 #: Reasons that ask nobody to do anything.

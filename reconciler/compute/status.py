@@ -11,7 +11,9 @@ from ledger.chain import Head
 from ledger.instant import to_text
 from reconciler.actions.records import action_plan
 from reconciler.api import reasons
+from reconciler.compute import drift
 from reconciler.compute.requests import held
+from reconciler.decide import readable
 from reconciler.folds.operations import OPERATION_WORDS
 from reconciler.state import Run, StagePlan, State
 from reconciler.transitions import Phase
@@ -25,6 +27,10 @@ _SHOWN = {
     "verify": "Verifying",
     "prune": "Pruning",
 }
+
+
+#: Objects that a message names.
+_NAMED_MAX = 10
 
 
 def status_of(state: State, *, generation: int, head: Head) -> dict[str, Any]:
@@ -58,6 +64,8 @@ def ready_of(state: State) -> tuple[str, str, str]:
     """Status, reason and message of the Ready condition."""
     if state.suspended and not state.deleting:
         return "False", reasons.SUSPENDED, "suspended: nothing is changed until spec.suspend is false"
+    if state.left:
+        return "False", reasons.TEARDOWN_FORCED, _left(state)
     if state.blocked is not None:
         return "False", state.blocked.reason, state.blocked.message
     run, failure = state.run, state.failure
@@ -67,8 +75,18 @@ def ready_of(state: State) -> tuple[str, str, str]:
     if run is None or state.phase == Phase.IDLE:
         return "Unknown", reasons.PROGRESSING, "waiting for the first run"
     if state.phase == Phase.READY:
-        return "True", reasons.SUCCEEDED, f"{len(run.plans)} of {len(run.plans)} stages are ready"
+        # What was released is there and works: that somebody changes it on purpose is said, and halts nobody.
+        _, differs = drift.told(state)
+        told = f"; {differs}" if differs else ""
+        return "True", reasons.SUCCEEDED, f"{len(run.plans)} of {len(run.plans)} stages are ready{told}"
     return "Unknown", reasons.PROGRESSING, _progress(state, run)
+
+
+def _left(state: State) -> str:
+    """What a teardown leaves behind, in words."""
+    more = f" and {len(state.left) - _NAMED_MAX} more" if len(state.left) > _NAMED_MAX else ""
+    named = ", ".join(readable(item.id) for item in state.left[:_NAMED_MAX])
+    return f"{len(state.left)} objects are left behind: {named}{more}: {state.left_why}"
 
 
 def _progress(state: State, run: Run) -> str:
@@ -94,21 +112,24 @@ def _conditions(state: State, generation: int) -> list[dict[str, Any]]:
     conditions = [("Ready", status, reason, reasons.message(reason, text))]
     retrying = state.phase == Phase.FAILED and (state.failure is None or state.failure.retryable)
     stalled = (state.phase == Phase.FAILED and not retrying) or (
-        state.blocked is not None and state.blocked.reason == reasons.INVALID_SPEC
+        state.blocked is not None and state.blocked.reason in {reasons.INVALID_SPEC, reasons.STALLED}
     )
     if not state.suspended and (not state.resting or retrying or (state.blocked is not None and not stalled)):
         progress = _progress(state, state.run) if state.run and not state.resting else text
         conditions.append(("Reconciling", "True", reasons.PROGRESSING, reasons.message(reasons.PROGRESSING, progress)))
     if stalled and not state.suspended:
         conditions.append(("Stalled", "True", reason, reasons.message(reason, text)))
-    since = to_text(state.blocked.since_ms if state.blocked else state.since_ms)[:19] + "Z"
+    why, differs = drift.told(state)
+    if differs:
+        conditions.append(("Drifted", "True", why, reasons.message(why, differs)))
+    since_ms = state.blocked.since_ms if state.blocked else state.since_ms
     return [
         {
             "type": kind,
             "status": value,
             "reason": why,
             "message": message,
-            "lastTransitionTime": since,
+            "lastTransitionTime": to_text(drift.since_ms(state) if kind == "Drifted" else since_ms)[:19] + "Z",
             "observedGeneration": generation,
         }
         for kind, value, why, message in conditions

@@ -13,6 +13,8 @@ from reconciler.transitions import Phase
 
 #: An object that was changed this often within this time, each time by the same hand, is not corrected any more.
 FLAPPING_TIMES, FLAPPING_MS = 5, 600_000
+#: It is again as it was applied, by another hand: what is only told of is over.
+RESTORED = "restored"
 
 
 def drift_observed(state: State, entry: Entry) -> State:
@@ -20,8 +22,12 @@ def drift_observed(state: State, entry: Entry) -> State:
     assert isinstance(event, e.DriftObserved)
     drifts = dict(state.drifts)
     for item in event.objects:
-        drifts[item.id] = _seen_again(drifts.get(item.id), item, event=event, entry=entry)
-    wanted = event.mode == "Correct" and any(not drifts[item.id].flapping for item in event.objects)
+        if item.action == RESTORED:
+            drifts.pop(item.id, None)
+        else:
+            drifts[item.id] = _seen_again(drifts.get(item.id), item, event=event, entry=entry)
+    found = [drifts[item.id] for item in event.objects if item.id in drifts]
+    wanted = event.mode == "Correct" and any(not drift.flapping for drift in found)
     asked = "drift" if wanted and state.phase == Phase.READY and not state.asked else state.asked
     return replace(state, drifts=drifts, asked=asked)
 
@@ -34,6 +40,7 @@ def _seen_again(before: Drift | None, item: e.Item, *, event: e.DriftObserved, e
         stage=entry.stage,
         manager=event.manager,
         message=item.message,
+        mode=event.mode,
         times_ms=times_ms,
         flapping=event.mode == "Correct" and len(times_ms) >= FLAPPING_TIMES,
     )

@@ -170,4 +170,12 @@ def resumed(state: State, entry: Entry) -> State:
 
 
 def released(state: State, entry: Entry) -> State:
-    return replace(state, phase=moved(state.phase, "stageset.released"), run=_ended(run_of(state)))
+    event = entry.event
+    assert isinstance(event, e.StageSetReleased)
+    return replace(
+        state,
+        phase=moved(state.phase, "stageset.released"),
+        run=_ended(run_of(state)),
+        left=tuple(event.left),
+        left_why=event.why,
+    )

@@ -161,8 +161,12 @@ class SimJournal:
 class SimCluster:
     """The Cluster port of one identity, on a MemoryCluster."""
 
-    def __init__(self, inner: MemoryCluster, *, line: Line, monitor: Monitor) -> None:
+    def __init__(
+        self, inner: MemoryCluster, *, line: Line, monitor: Monitor, account: Callable[[], Any] | None = None
+    ) -> None:
+        """`account` asks for a token, as whoever acts as a ServiceAccount has to; it raises where there is none."""
         self._inner, self._line, self._monitor = inner, line, monitor
+        self._account = account or (lambda: None)
 
     async def _read(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
         line = self._line
@@ -174,6 +178,7 @@ class SimCluster:
             raise faults.unavailable()
         if fault == "throttled":
             raise faults.too_many_requests()
+        self._account()
         result = await call()
         await line.delay()
         return result
@@ -190,6 +195,7 @@ class SimCluster:
             raise faults.too_many_requests()
         if fault == "conflict":
             raise faults.conflict(ref)
+        self._account()
         deed = self._monitor.writes(verb, ref, obj, line.number)
         result = await call()
         if deed is not None:

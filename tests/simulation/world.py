@@ -228,13 +228,18 @@ class World:
             INCARNATION.reset(token)
 
     def _tools(self, line: Line, rng: Random) -> Tools:
-        def identity(user: str, *groups: str) -> Any:
+        def identity(user: str, *groups: str, account: Callable[[], Any] | None = None) -> Any:
             found = self.memory.as_user(user, groups=groups, manager="stageset-controller")
-            return SimCluster(found, line=line, monitor=self.monitor)
+            return SimCluster(found, line=line, monitor=self.monitor, account=account)
+
+        def tenant(namespace: str, name: str) -> Any:
+            there = Ref("v1", "ServiceAccount", namespace, name)
+            user = f"system:serviceaccount:{namespace}:{name}"
+            return identity(user, account=lambda: self.do(self.memory.get(there)))
 
         clusters = Clusters(
             identity("system:serviceaccount:stageset-system:stageset-controller", "system:masters"),
-            act_as=lambda namespace, name: identity(f"system:serviceaccount:{namespace}:{name}"),
+            act_as=tenant,
             jitter=rng.random,
             project=project,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,7 +19,7 @@ from reconciler.adapters.watches import WatchReport
 from reconciler.ports.cluster import Scope
 from reconciler.ports.hands import Target
 from reconciler.ports.members import Observed
-from reconciler.state import Render, Run, StagePlan, StageState, State
+from reconciler.state import Failure, Render, Run, StagePlan, StageState, State
 from reconciler.transitions import Phase
 
 LABELS = ("namespace", "name", "stageset", "stage", "reason", "mode", "outcome")
@@ -125,6 +126,26 @@ def test_the_series_of_a_stageset_go_with_it(released):
     shown = _shown(metrics, other, *([member] if released else []))
     assert not [key for key in shown if ",release," in key and "stage_ready" not in key]
     assert shown["reconcile_total,shop,other,Succeeded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        (Failure(stage="one", operation="connect to target cluster", reason="Forbidden", message=""), "permanent"),
+        (
+            Failure(stage="one", operation="connect to target cluster", reason="Unauthorized", message=""),
+            "unauthorized",
+        ),
+        (Failure(stage="one", operation="prune", reason="Terminating", message=""), "timed_out"),
+        (None, "timed_out"),
+    ],
+)
+def test_a_teardown_that_was_given_up_stays_counted(failure, why):
+    metrics, member = Metrics(), FakeMember()
+    member.state = msgspec.structs.replace(member.state, failure=failure, failures=3)
+    left = [e.Item(id="shop_a__ConfigMap", v="v1")]
+    metrics.recorded(member, (Draft(event=e.StageSetReleased(left=left)),))
+    assert _shown(metrics)[f"teardown_force_drop_total,shop,release,{why}"] == 1
 
 
 def test_nothing_is_shown_before_there_is_something_to_look_at():

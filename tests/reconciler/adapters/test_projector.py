@@ -486,6 +486,38 @@ def test_the_finalizer_goes_after_the_release_and_not_before():
     run(test, names.FINALIZER, "their/finalizer")
 
 
+@pytest.mark.parametrize("space", ["as before", "terminating"])
+def test_a_forced_teardown_says_what_is_left_before_the_finalizer_goes(space):
+    async def test(bench):
+        bench.member.stream.fact(opened("db"))
+        bench.member.stream.rest()
+        await bench.project()
+        await bench.plain.delete(STAGESET)
+        await bench.member.refresh()
+        for _ in range(3):
+            bench.member.stream.fact(opened(trigger="deletion", given=spec("db")))
+            refused = e.ConnectFinished(reason="Forbidden", message="no way in", retryable=False)
+            bench.member.stream.answer(refused, outcome="failed")
+            bench.member.stream.now_ms = bench.member.stream.state.retry_ms
+        if space == "terminating":
+            # As an API server does it: nothing can be created there any more.
+            bench.cluster.fail["create Event"] = [errors.Forbidden("because it is being terminated")] * 9
+        for _ in range(3):
+            bench.projector.changed(bench.member)
+            await settled(bench.plain)
+            await bench.member.refresh()
+        live = await bench.member.live()
+        assert live["metadata"]["finalizers"] == ["their/finalizer"]
+        ready = live["status"]["conditions"][0]
+        text = "1 objects are left behind: ConfigMap/shop/db: no way in"
+        assert (ready["status"], ready["reason"]) == ("False", "TeardownForced")
+        assert ready["message"].startswith(text)
+        told = [(reason, note.partition(" (runbook")[0]) for _, reason, note in await bench.events()]
+        assert (("TeardownForced", text) in told) == (space == "as before")
+
+    run(test, names.FINALIZER, "their/finalizer")
+
+
 # ── Kubernetes Events ────────────────────────────────────────────────────────────────────────────────────────────
 
 
