@@ -260,14 +260,20 @@ _NAMED = (
 
 def selected(selection: Selection) -> tuple[str, list[str | int]]:
     """What follows `FROM` for a selection, and the values in it."""
+    by_segment = bool(selection.stream or selection.run or selection.snapshot)
+    # The sign keeps SQLite from taking the position, and not the segment, for the bound of the records it looks at.
+    seq = "+record.seq" if by_segment else "record.seq"
+    after, until = (selection.after, selection.until) if by_segment else (0, 0)
     tests: list[tuple[str, tuple[str | int, ...]]] = [
         ("segment.stream = ?", (selection.stream,)),
         (_NAMED.format(field="run"), (selection.run,) * 3),
         (_NAMED.format(field="snapshot"), (selection.snapshot,) * 3),
         ("header ->> 'stage' = ?", (selection.stage,)),
         ("header ->> 'outcome' = ?", (selection.outcome,)),
-        ("record.seq > ?", (selection.after,)),
-        ("record.seq <= ?", (selection.until,)),
+        ("segment.seq + segment.records - 1 > ?", (after,)),
+        ("segment.seq <= ?", (until,)),
+        (f"{seq} > ?", (selection.after,)),
+        (f"{seq} <= ?", (selection.until,)),
         ("header ->> 'at' >= ?", (selection.since,)),
         ("header ->> 'at' < ?", (selection.before,)),
     ]
@@ -280,5 +286,5 @@ def selected(selection: Selection) -> tuple[str, list[str | int]]:
     if selection.types:
         texts.append(f"header ->> 'type' IN ({', '.join('?' * len(selection.types))})")
         values += selection.types
-    source = BY_SEGMENT if selection.stream or selection.run or selection.snapshot else "record"
+    source = BY_SEGMENT if by_segment else "record"
     return source + (" WHERE " + " AND ".join(texts) if texts else ""), values

@@ -77,6 +77,12 @@ class BindAddressType(click.ParamType[str]):
     "opens a loopback or link-local address, which a pattern does not. Repeatable.",
 )
 @click.option(
+    "--allowed-cluster-hosts",
+    multiple=True,
+    help="Exact host or host:port that a kubeconfig of a StageSet may lead to although it is loopback, link-local or "
+    "without TLS. Repeatable.",
+)
+@click.option(
     "--inventory-shard-cap", type=click.IntRange(1), default=5000, show_default=True, help="Entries a StageInventory."
 )
 @click.option("--leader-elect", is_flag=True, help="Work only while holding the Lease; others stand by.")

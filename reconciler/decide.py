@@ -89,7 +89,7 @@ def _at_rest(state: State) -> Draft | None:
     pause_ms = _pause_ms(state)
     if state.deleting:
         left_ms = state.teardown_since_ms + read_policy(run_of(state).policy).teardown_ms - state.now_ms
-        if left_ms <= 0 or _hopeless(state):
+        if left_ms <= 0 or hopeless(state):
             # A deletion that came before there was any failure to tell of has its own words.
             why = state.failure.message if state.failure is not None else "the time for a teardown is over"
             return _draft(state, e.StageSetReleased(left=_left(state), why=why))
@@ -97,7 +97,7 @@ def _at_rest(state: State) -> Draft | None:
     return _draft(state, e.RunRetryScheduled(due=to_text(state.now_ms + pause_ms), failures=state.failures))
 
 
-def _hopeless(state: State) -> bool:
+def hopeless(state: State) -> bool:
     """Whether a teardown cannot reach its objects, and nobody is going to change that."""
     failure = state.failure
     if failure is None or state.failures < _HOPELESS_TRIES:
@@ -238,7 +238,7 @@ def _conflicted(state: State, run: Run) -> Draft:
         message = (
             f"{readable(again[0].id)} was deleted and made anew in this run, and is refused again: {again[0].message}"
         )
-        return _draft(state, e.StageFailed(operation="apply", reason="Immutable", message=message, retryable=False))
+        return _draft(state, e.StageFailed(operation="apply", reason="ImmutableField", message=message, retryable=False))
     plan = plan_of(run, run.stage)
     assert plan is not None, "only stages of the spec are applied"
     deadline = to_text(state.now_ms + plan.verify_timeout_ms)

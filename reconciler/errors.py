@@ -10,6 +10,7 @@ ReconcilerError
     ├── Invalid           422: the object breaks the schema or changes an immutable field
     ├── BadRequest        400: the request itself is malformed
     ├── Unauthorized      401: the credential is not, or no longer, accepted
+    │   └── NoAccount     the ServiceAccount that is to act does not exist, so it has no credential
     ├── Forbidden         403: the identity may not do this
     ├── Gone              410: the resource version is too old; list again
     ├── TooManyRequests   429: ask again after `retry_after_s`
@@ -96,6 +97,10 @@ class BadRequest(ClusterError):
 
 class Unauthorized(ClusterError):
     code, reason = 401, "Unauthorized"
+
+
+class NoAccount(Unauthorized):
+    """Never a 404: what a ServiceAccount that is gone was to look at may well be there."""
 
 
 class Forbidden(ClusterError):

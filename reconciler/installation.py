@@ -5,16 +5,19 @@ The controller process, the demo and the simulation all start this: there is one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from ledger.errors import AppendRefused
+from ledger.events import Pin
 from ledger.log import Reader
 from reconciler.adapters.announcing import Announcer
 from reconciler.adapters.asking import Asking
+from reconciler.adapters.drift import Inspector, Sentry, Sight, is_kept, kept_of
 from reconciler.adapters.hands import Performer, Tools
-from reconciler.adapters.inspector import Inspector
 from reconciler.adapters.inventories import Inventories
 from reconciler.adapters.projector import Projector
 from reconciler.adapters.recovery import Means, Recovery
@@ -62,12 +65,14 @@ class Installation:
     """A running controller. Start it inside the event loop; close it before the journal and the cluster."""
 
     def __init__(self, given: Given) -> None:
-        settings, tools = given.settings, given.tools
+        settings = given.settings
+        tools = given.tools._replace(address=self._address)
         self._given = given
         self._halted = False
         self._clusters = tools.clusters
         self._namespaces = settings.watch_namespaces or ("",)
         self._subscriptions: list[Subscription] = []
+        self._first_look: asyncio.Task[None] | None = None
         self._performer = Performer(tools)
         self.performer: Hands = given.hands or self._performer
         self.sources = WatchedSources(
@@ -83,7 +88,8 @@ class Installation:
             shard_cap=settings.inventory_shard_cap,
             inventories=self.inventories,
         )
-        self.inspector = Inspector(self._clusters)
+        self.sentry = Sentry(Sight(tools, member=self._member, wide=not settings.watch_namespaces))
+        self.inspector = Inspector(self._clusters, objects=self.sentry.look)
         self.announcer = Announcer(self._clusters.own.cluster, clock=tools.clock)
         self.stageledgers = StageLedgers(
             Surroundings(
@@ -123,7 +129,10 @@ class Installation:
             recover=self.recovery,
             beside=self.asking,
         )
-        self.controller = Controller(shared=shared, memory=given.memory, gone=self._gone)
+        self.controller = Controller(shared=shared, memory=given.memory, gone=self._gone, absent=self._absent)
+
+    def _address(self, pin: Pin) -> str:
+        return self.sources.address(pin)
 
     def start(self) -> None:
         """Begin to watch. Returns at once."""
@@ -131,6 +140,8 @@ class Installation:
         for namespace in self._namespaces:
             scope = Scope(*_STAGESET, namespace)
             self._subscriptions.append(watches.subscribe(scope, on_change=self._stageset_changed))
+        first_looks = [watches.subscribe(Scope(*_STAGESET, namespace)) for namespace in self._namespaces]
+        self._first_look = asyncio.ensure_future(self._look_first(first_looks))
         self.inventories.start(watches, namespaces=self._namespaces)
         self.stageledgers.start()
 
@@ -139,6 +150,19 @@ class Installation:
         """Whether all StageSets have been seen once."""
         seen = all(subscription.synced for subscription in self._subscriptions)
         return bool(self._subscriptions) and seen and self.inventories.synced
+
+    async def _look_first(self, looks: Sequence[Subscription]) -> None:
+        """That a StageSet is not there is told by no change, and others may wait to hear it."""
+        for look in looks:
+            async with look:
+                with suppress(RuntimeError):
+                    await look.snapshot()
+        self.controller.all_known()
+
+    def _absent(self, key: tuple[str, str]) -> bool:
+        """Whether it is known that a StageSet does not exist."""
+        looked = [one for own, one in zip(self._namespaces, self._subscriptions, strict=False) if own in ("", key[0])]
+        return bool(looked) and all(one.synced and one.get(Key(*key)) is None for one in looked)
 
     def halt(self) -> None:
         """From now on no effect starts; what is under way may end and be recorded."""
@@ -153,12 +177,15 @@ class Installation:
         Effects that must not be broken off, such as a request that was sent, get `grace_s` seconds to end.
         """
         self.halt()
+        if self._first_look is not None:
+            self._first_look.cancel()
         for subscription in self._subscriptions:
             subscription.close()
         self.inventories.close()
         self.sources.close()
         await self.recovery.close()
         await self.inspector.close()
+        await self.sentry.close()
         await self.controller.close(grace_s=grace_s)
         await self._performer.close()
         await self.projector.close()
@@ -173,12 +200,17 @@ class Installation:
         """Whatever shows the member may be out of date."""
         self.projector.changed(member)
         self.stageledgers.changed(member)
+        self.sentry.changed(member)
 
     def _gone(self, member: LoopMember) -> None:
         self.projector.forget(member)
         self.stageledgers.forget(member)
         self.recovery.forget(member)
         self.asking.forget(member)
+        self.sentry.forget(member)
+
+    def _member(self, key: tuple[str, str]) -> Member | None:
+        return self.controller.members.get(key)
 
     # ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,6 +241,8 @@ class Installation:
 def project(scope: Scope, found: Object) -> Kept:
     """What shared watches keep of an object: of StageSets and sources the few fields that are read."""
     kind = scope.kind
+    if is_kept(scope):
+        return kept_of(found)
     if (scope.api_version, kind) == _STAGESET:
         return project_stageset(scope, found)
     if scope.api_version.partition("/")[0] == names.SOURCE_GROUP or _is_artifact(found):

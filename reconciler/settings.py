@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     #: globs over the hosts that http actions may call; empty: all. An exact `host` or `host:port` is also opened where
     #: its address is refused by default
     allowed_action_hosts: tuple[str, ...] = ()
+    #: `host` or `host:port` entries that a tenant's kubeconfig may lead to although it is refused by default
+    allowed_cluster_hosts: tuple[str, ...] = ()
     inventory_shard_cap: int = 5_000
     #: only the process that holds the Lease works; off for one that runs alone
     leader_elect: bool = False

@@ -14,6 +14,9 @@ from reconciler.plan import ACTION, plan
 from reconciler.state import State
 from reconciler.transitions import Phase
 
+#: Runs that bring about what an earlier run began to.
+_ONGOING = frozenset({"retry", "drift"})
+
 
 class Obstacle(NamedTuple):
     """Why no run can be opened: a Ready reason and a sentence."""
@@ -36,7 +39,7 @@ class Seen(NamedTuple):
     policy: dict[str, Any]
     #: the pins of all sources, in the order of the stages; `None` where they cannot be had
     pins: tuple[e.Pin, ...] | None
-    #: why the spec or a source does not allow a run
+    #: why the spec, a source or a dependency does not allow a run; with a dependency in the way there may be pins
     obstacle: Obstacle | None = None
     #: owned objects differ from what was applied
     drifted: bool = False
@@ -56,15 +59,22 @@ def next_fact(state: State, seen: Seen, *, now_ms: int) -> e.Event | None:
     if trigger is None:
         return _timer(state, now_ms=now_ms)
     pins = seen.pins
-    if pins is None and trigger in {"retry", "drift"} and state.run is not None:
+    if pins is None and trigger in _ONGOING and state.run is not None:
         # The artifacts of the last run are kept: it is tried again whatever their sources say by now.
         pins = tuple(pin for plan in state.run.plans for pin in plan.pins)
     if pins is None and seen.obstacle is None:
         # Not known yet: the sources have not been looked at.
         return None
-    if pins is None or (seen.obstacle is not None and seen.obstacle.reason == "InvalidSpec"):
+    if pins is None or _held(seen, trigger):
         return _blocked(state, seen)
     return _open(seen, trigger, pins)
+
+
+def _held(seen: Seen, trigger: e.Trigger) -> bool:
+    """Whether an obstacle keeps a run from beginning. What was begun before goes on, unless the spec is at fault."""
+    if seen.obstacle is None:
+        return False
+    return seen.obstacle.reason == "InvalidSpec" or trigger not in _ONGOING
 
 
 def _timer(state: State, *, now_ms: int) -> e.Event | None:

@@ -27,7 +27,7 @@ from reconciler.adapters.clock import SystemClock, elapsed_s
 from reconciler.adapters.clusters import Clusters
 from reconciler.adapters.ending import DISPOSSESSED, Ending
 from reconciler.adapters.hands import Tools
-from reconciler.adapters.kubernetes import KubernetesCluster, from_kubeconfig, in_cluster
+from reconciler.adapters.kubernetes import KubernetesCluster, Remotes, from_kubeconfig, in_cluster
 from reconciler.adapters.kubernetes.identity import ServiceAccountToken
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
 from reconciler.adapters.lease import Ambient, Election, Terms
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 ARTIFACT_FLAG = "--allowed-artifact-hosts"
 ACTION_FLAG = "--allowed-action-hosts"
+CLUSTER_FLAG = "--allowed-cluster-hosts"
 KEY_BYTES = 32
 #: Where a Pod finds the name of its namespace.
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -237,7 +238,13 @@ async def _tools(
     caller = Caller(Guard.of(settings.allowed_action_hosts, flag=ACTION_FLAG, narrow=True))
     stack.push_async_callback(caller.close)
     return Tools(
-        clusters=Clusters(cluster, act_as=partial(_act_as, cluster, clock), jitter=_jitter, project=project),
+        clusters=Clusters(
+            cluster,
+            act_as=partial(_act_as, cluster, clock),
+            jitter=_jitter,
+            project=project,
+            reach=Remotes(Guard.of(settings.allowed_cluster_hosts, flag=CLUSTER_FLAG), jitter=_jitter).reach,
+        ),
         fetcher=fetcher,
         caller=caller,
         builder=Builder(Kustomize(tool)),

@@ -6,6 +6,7 @@ ReplayError
 ├── Incomplete     4: what the replay needs was erased or left out
 ├── Incompatible   5: recorded by code that this version cannot follow
 ├── Escaped        6: something reached out of the isolation
+├── Unusable       2: what was asked for makes no sense for this run
 └── Withheld       1: an export was refused because it would have carried a secret
 """
 
@@ -47,6 +48,10 @@ class Incompatible(ReplayError):
 
 class Escaped(ReplayError):
     exit_code = ESCAPED
+
+
+class Unusable(ReplayError):
+    exit_code = USAGE
 
 
 class Withheld(ReplayError):

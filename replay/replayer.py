@@ -77,6 +77,8 @@ class _Replayer:
         self._same_code = environment.code == code_digest()
         # Another fold gives another state for the same records: its digests cannot be held against each other.
         self._same_folds = environment.folds == folds_version()
+        # Without what was left out of it, the digest of a result cannot be computed.
+        self._shortened = {one.seq for one in records if one.body is not None and one.salt is None}
         self._state = State(stream=decode_header(records[0].header).stream)
         self._at = self._facts = self._decisions = self._states = 0
 
@@ -88,6 +90,9 @@ class _Replayer:
         notes = () if self._same_folds else ("the folds have changed since: state digests were not compared",)
         if not self._same_code:
             notes = (*notes, "the code that decided now is not the code of the version that exported")
+        if self._shortened:
+            seqs = ", ".join(str(seq) for seq in sorted(self._shortened))
+            notes = (*notes, f"log tails were left out of {seqs}: these records were not held against their digests")
         return Verdict(
             verdict=word,
             stream=self._state.stream,
@@ -142,7 +147,7 @@ class _Replayer:
         """A fact's header must agree with its own body and with what it answers."""
         header, event = fact
         expected: dict[str, Any] = {"op": event.OP if event is not None else ""}
-        if header.res:
+        if header.res and header.seq not in self._shortened:
             expected["res"] = digests.of(event)
         pending, run = self._state.pending, self._state.run
         if header.intent and run is not None:

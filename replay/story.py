@@ -30,6 +30,8 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after_ms: int
     stage: str = ""
     what: str
+    #: the action that it is about
+    action: str = ""
     #: how long an operation took; -1: it has no answer, or is none
     took_ms: int = -1
     outcome: str = ""
@@ -145,6 +147,7 @@ def _moment(record: Record, answer: Record | None, *, begun_ms: int) -> Moment:
         after_ms=at_ms - begun_ms,
         stage=header.stage,
         what=header.op if is_intent else header.type,
+        action=getattr(record.event, "action", ""),
         took_ms=instant.to_ms(answer.header.at) - at_ms if answer is not None else -1,
         outcome=answer.header.outcome if answer is not None else ("unanswered" if is_intent else header.outcome),
         told=" → ".join(part for part in told if part),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ledger.envelope import Draft
 from reconciler import errors
+from reconciler.adapters.fair import working_for
 from reconciler.adapters.stageledgers import StageLedgers
 from reconciler.api import names
 from reconciler.api.problems import Problem
@@ -56,11 +57,12 @@ class Asking:
         told = Told(type="Warning", reason=REQUEST_INVALID, message=text, cause=text)
         regarding = Ref(names.API_VERSION, "StageSet", member.target.namespace, member.target.name)
         event = event_object(told, regarding=regarding, uid=member.target.uid, at_ms=self._now_ms())
-        task = asyncio.ensure_future(self._send(event))
+        task = asyncio.ensure_future(self._send(member.target.namespace, event))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, event: Object) -> None:
+    async def _send(self, namespace: str, event: Object) -> None:
+        working_for(namespace)
         try:
             await self._cluster.create(event)
         except errors.ClusterError:

@@ -10,11 +10,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from reconciler.adapters.fair import FairLine, working_for
+
 T = TypeVar("T")
 
 
+def _nobody(_: object) -> str:
+    return ""
+
+
 class Turns(Generic[T]):
-    """`take(one)` takes a turn and returns the seconds until the next try; 0: it succeeded."""
+    """`take(one)` takes a turn and returns the seconds until the next try; 0: it succeeded.
+
+    Those who wait take turns by `tenant`.
+    """
 
     def __init__(
         self,
@@ -22,10 +31,10 @@ class Turns(Generic[T]):
         *,
         at_once: int,
         sleep: Callable[[float], Coroutine[Any, Any, None]],
+        tenant: Callable[[T], str] = _nobody,
     ) -> None:
-        self._take, self._at_once, self._sleep = take, at_once, sleep
-        #: in the order of asking
-        self._waiting: dict[T, None] = {}
+        self._take, self._sleep, self._tenant = take, sleep, tenant
+        self._waiting: FairLine[T] = FairLine(at_once)
         self._running: dict[T, asyncio.Task[None]] = {}
         self._pausing: dict[T, asyncio.Task[None]] = {}
         self._again: set[T] = set()
@@ -36,17 +45,17 @@ class Turns(Generic[T]):
         if one in self._running:
             self._again.add(one)
         elif one not in self._pausing:
-            self._waiting[one] = None
+            self._wait(one)
             self._begin()
 
     def forget(self, one: T) -> None:
         """No turn is due any more; the one under way ends here."""
-        self._waiting.pop(one, None)
+        self._waiting.remove(self._tenant(one), one)
         self._again.discard(one)
-        for tasks in (self._running, self._pausing):
-            task = tasks.pop(one, None)
-            if task is not None:
-                task.cancel()
+        if one in self._running:
+            self._ended(one).cancel()
+        if one in self._pausing:
+            self._pausing.pop(one).cancel()
         self._begin()
 
     async def close(self) -> None:
@@ -54,27 +63,35 @@ class Turns(Generic[T]):
         self._closing = True
         for one, pause in list(self._pausing.items()):
             pause.cancel()
-            self._waiting[one] = None
+            self._wait(one)
         self._pausing.clear()
         self._begin()
         while self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
+    def _wait(self, one: T) -> None:
+        self._waiting.add(self._tenant(one), one)
+
     def _begin(self) -> None:
-        while self._waiting and len(self._running) < self._at_once:
-            one = next(iter(self._waiting))
-            del self._waiting[one]
+        while (taken := self._waiting.take()) is not None:
+            _, one = taken
             self._running[one] = asyncio.ensure_future(self._turn(one))
+
+    def _ended(self, one: T) -> asyncio.Task[None]:
+        """The task of its turn, whose place is free again."""
+        self._waiting.done(self._tenant(one))
+        return self._running.pop(one)
 
     async def _turn(self, one: T) -> None:
         mine = asyncio.current_task()
+        working_for(self._tenant(one))
         pause_s = 0.0
         try:
             pause_s = await self._take(one)
         finally:
             # Forgotten and asked for again meanwhile: another turn has taken this one's place.
             if self._running.get(one) is mine:
-                del self._running[one]
+                self._ended(one)
                 self._next(one, pause_s)
             self._begin()
 
@@ -84,7 +101,7 @@ class Turns(Generic[T]):
         if pause_s and not self._closing:
             self._pausing[one] = asyncio.ensure_future(self._pause(one, pause_s))
         elif again and not pause_s:
-            self._waiting[one] = None
+            self._wait(one)
 
     async def _pause(self, one: T, seconds: float) -> None:
         await self._sleep(seconds)

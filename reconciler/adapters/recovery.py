@@ -17,6 +17,7 @@ from ledger.errors import LedgerError
 from ledger.events import CompletionShown, Item, StageSetAdopted, StageShown
 from ledger.log import Reader, Selection
 from reconciler import errors
+from reconciler.adapters.fair import working_for
 from reconciler.api import names
 from reconciler.compute import inventory
 from reconciler.compute.behind import Sighting, behind, is_inside, other, sentence, sighting
@@ -81,6 +82,7 @@ class Recovery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look(self, member: Recoverable) -> None:
+        working_for(member.target.namespace)
         means, target, state = self._means, member.target, member.state
         try:
             shown = sighting(

@@ -18,6 +18,7 @@ from reconciler.adapters.watches.subscription import Subscription
 from reconciler.api import names, reasons
 from reconciler.api.defaults import EXTERNAL_ARTIFACT, Source
 from reconciler.compute.fields import condition, dig, text
+from reconciler.compute.urlguard import bare
 from reconciler.errors import NoSuchKind
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.sources import Found, Unknown
@@ -54,13 +55,23 @@ class WatchedSources:
                 f"stage {stage}: source {_words(source)} is in another namespace: "
                 "the controller runs with --no-cross-namespace-refs",
             )
-        if source.is_producer:
-            found = self._produced(source, stage=stage)
-        else:
-            found = self._direct(source, stage=stage)
-        if isinstance(found, Obstacle | Unknown):
-            return found
-        return _pin(source, found, stage=stage, action=action)
+        found = self._found(source, stage=stage, action=action)
+        if isinstance(found, Obstacle) and source.namespace != own_namespace:
+            return _elsewhere(source, stage=stage, own_namespace=own_namespace)
+        return found
+
+    def address(self, pin: Pin) -> str:
+        """The whole address of a pinned artifact, whose record lacks what may be a credential.
+
+        As a source in the pin's namespace shows it now; the recorded one where none shows this artifact any more.
+        """
+        namespace = pin.source.split("/")[1]
+        for subscription in (one for known in self._subscriptions.values() for one in known):
+            for key, found in subscription.objects().items():
+                url, digest = (text(found, "status", "artifact", field) for field in ("url", "digest"))
+                if key.namespace == namespace and digest.strip().lower() == pin.digest and bare(url) == pin.url:
+                    return url
+        return pin.url
 
     def close(self) -> None:
         """End the subscriptions."""
@@ -70,6 +81,12 @@ class WatchedSources:
             for subscription in subscriptions:
                 subscription.close()
         self._subscriptions.clear()
+
+    def _found(self, source: Source, *, stage: str, action: str) -> Found:
+        found = self._produced(source, stage=stage) if source.is_producer else self._direct(source, stage=stage)
+        if isinstance(found, Obstacle | Unknown):
+            return found
+        return _pin(source, found, stage=stage, action=action)
 
     def _direct(self, source: Source, *, stage: str) -> Object | Obstacle | Unknown:
         subscriptions = self._watching(source.api_version, source.kind)
@@ -155,9 +172,18 @@ def _pin(source: Source, found: Object, *, stage: str, action: str) -> Found:
         stage=stage,
         action=action,
         source=f"{source.kind}/{source.namespace}/{source.name}",
-        url=url,
+        url=bare(url),
         revision=text(found, "status", "artifact", "revision"),
         digest=digest.strip().lower(),
+    )
+
+
+def _elsewhere(source: Source, *, stage: str, own_namespace: str) -> Obstacle:
+    """Whatever is wrong there: it is looked up with the controller's rights, which no tenant may borrow to probe."""
+    return Obstacle(
+        reasons.RESOLVE_FAILED,
+        f"stage {stage}: source {_words(source)} cannot be used from namespace {own_namespace}: it does not exist, is "
+        "not ready or has no artifact; which of these is shown in its own namespace only",
     )
 
 

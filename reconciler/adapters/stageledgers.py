@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from ledger.envelope import Actor, Draft
 from ledger.events import ActionAdopted
 from reconciler import errors
+from reconciler.adapters.fair import FairSlots, working_for
 from reconciler.adapters.watches import Key, Subscription, Watches
 from reconciler.api import names
 from reconciler.compute.fields import text
@@ -69,7 +70,7 @@ class StageLedgers:
         self._shown: dict[tuple[str, str], StageLedgerShown] = {}
         self._subscriptions: list[Subscription] = []
         self._first_looks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(CONCURRENT_MAX)
+        self._slots = FairSlots(CONCURRENT_MAX)
         self._tasks: dict[Member, asyncio.Task[None]] = {}
         self._again: set[Member] = set()
         self._closing = False
@@ -170,12 +171,13 @@ class StageLedgers:
         return status
 
     async def _project(self, member: Member) -> None:
+        working_for(member.target.namespace)
         pause_s = PAUSE_S
         try:
             while True:
                 self._again.discard(member)
                 try:
-                    async with self._slots:
+                    async with self._slots.turn():
                         await self._once(member)
                 except errors.ClusterError as error:
                     log.warning("StageLedger %s/%s: %s", *member.target[:2], error.message)

@@ -25,8 +25,7 @@ class NotYet(NamedTuple):
 
 NOT_YET: Final[tuple[NotYet, ...]] = (
     NotYet("spec.onTimeout", ("Hold", "Rollback")),
-    NotYet("spec.dependsOn"),
-    NotYet("spec.kubeConfig"),
+    NotYet("spec.dependsOn[].minVersion"),
     NotYet("spec.decryption"),
     NotYet("spec.version"),
     NotYet("spec.migrations"),
@@ -37,9 +36,6 @@ NOT_YET: Final[tuple[NotYet, ...]] = (
     NotYet("spec.windowScope"),
     NotYet("spec.errorBudget"),
     NotYet("spec.stages[].onTimeout", ("Hold", "Rollback")),
-    NotYet("spec.stages[].force"),
-    NotYet("spec.stages[].conflictPolicy.default", ("Recreate", "KeepExisting")),
-    NotYet("spec.stages[].conflictPolicy.rules"),
     NotYet("spec.stages[].promotion"),
     NotYet("spec.stages[].errorBudget"),
     NotYet("spec.stages[].migrationAnchor"),

@@ -21,7 +21,7 @@ from reconciler.errors import OperationError
 #: A kubeconfig of one cluster is a few KiB; a Secret holds at most 1 MiB.
 KUBECONFIG_BYTES_MAX = 256 * 1024
 #: `OperationError.reason` of every refusal made here.
-REASON = "InvalidKubeConfig"
+REASON = "KubeconfigInvalid"
 
 #: RFC 9110 section 5.5: what may stand in a header value; a bearer token has no blanks either.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -70,7 +70,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 def parse(text: bytes | str, *, where: str) -> Target:
     """Check a kubeconfig's text; `where` names it in sentences (`Secret shop/prod, key "value"`).
 
-    Raises `OperationError` with reason `InvalidKubeConfig` and one sentence for whatever is wrong with it.
+    Raises `OperationError` with reason `KubeconfigInvalid` and one sentence for whatever is wrong with it.
     """
     if len(text) > KUBECONFIG_BYTES_MAX:
         raise _refusal(where, "", f"is {len(text)} bytes long, the limit is {KUBECONFIG_BYTES_MAX}")
@@ -218,6 +218,7 @@ def _pem(values: Mapping[str, Any], key: str, *, where: str, at: str) -> bytes:
 
 def _refusal(where: str, field: str, sentence: str) -> OperationError:
     subject = f"the kubeconfig in {where}"
+    # Nobody tells when the Secret changes, so it is looked at again.
     return OperationError(
-        f"{subject}: {field} {sentence}." if field else f"{subject} {sentence}.", reason=REASON, retryable=False
+        f"{subject}: {field} {sentence}." if field else f"{subject} {sentence}.", reason=REASON, retryable=True
     )

@@ -24,8 +24,8 @@ class Redactor:
 
     def __init__(self, values: Iterable[str]) -> None:
         forms = {form for value in values for form in _forms(value)}
-        ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if forms else None
 
     def scrub(self, text: str) -> str:
         """The text without the values; the same text when none occurs."""
@@ -33,7 +33,8 @@ class Redactor:
 
     def finds(self, text: str) -> bool:
         """Whether any form of any value occurs in the text."""
-        return bool(self._pattern and self._pattern.search(text))
+        # One by one: a search for a plain string is that much faster than for many at once.
+        return any(form in text for form in self._forms)
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -61,7 +62,8 @@ def _encodings(value: str) -> Iterator[str]:
         encoded = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         # Go's encoder also escapes what HTML would read.
         yield from (encoded, encoded.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-    yield value.encode("utf-8", "replace").hex()
+    encoded = value.encode("utf-8", "replace").hex()
+    yield from (encoded, encoded.upper())
 
 
 def _base64_forms(value: str) -> Iterator[str]:

@@ -11,7 +11,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from reconciler.compute.manifests import Manifest, Object, canonical, parse_located, reference
@@ -23,6 +25,7 @@ from reconciler.errors import OperationError
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PREFIX = "secret:"
+SPELLED_LENGTH_MIN = 9
 
 
 class Variable(NamedTuple):
@@ -83,6 +86,40 @@ def render(text: str, variables: Mapping[str, Variable], *, key: bytes) -> list[
         for segment in segments(text, real, secrets=[*secrets], manifests=manifests)
         for rendered in _segment(segment, tokens)
     ]
+
+
+def spelled(found: Iterable[Rendered]) -> Iterator[str]:
+    """The values of the Secrets among objects, to be taken out of what others say of them.
+
+    Not those of fewer than `SPELLED_LENGTH_MIN` bytes: words such as `postgres` are user names too, and messages must
+    go on naming objects.
+    """
+    for one in found:
+        if (one.wire["apiVersion"], one.wire["kind"]) == ("v1", "Secret"):
+            values = (value for raw in _spelled(one.wire) for value in _plain(raw))
+            yield from (value for value in values if len(value.encode("utf-8", "replace")) >= SPELLED_LENGTH_MIN)
+
+
+def _spelled(obj: Any) -> Iterator[str]:
+    """Strings in the data of a Secret, and in the copy of it that `kubectl apply` keeps."""
+    for field in ("data", "stringData"):
+        if isinstance(obj.get(field), dict):
+            yield from (value for value in obj[field].values() if isinstance(value, str))
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    kept = annotations.get(_LAST_APPLIED) if isinstance(annotations, dict) else None
+    if isinstance(kept, str):
+        yield kept
+        with suppress(ValueError, RecursionError):
+            before = json.loads(kept)
+            yield from _spelled(before) if isinstance(before, dict) and _LAST_APPLIED not in kept else ()
+
+
+def _plain(raw: str) -> Iterator[str]:
+    """A value as it stands, and as it is once decoded."""
+    yield raw
+    with suppress(ValueError):
+        yield base64.b64decode(raw, validate=True).decode()
 
 
 def _segment(segment: Segment, tokens: _Tokens) -> list[Rendered]:

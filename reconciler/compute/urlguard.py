@@ -34,7 +34,14 @@ class Target(NamedTuple):
 
 
 class Refusal(ValueError):
-    """The URL or address may not be used; the text is a sentence that names the host and what to do."""
+    """The URL or address may not be used; the text is a sentence that names the host and what to do.
+
+    `resolved` is the host, the port and the address that it is about, where an address was judged.
+    """
+
+    def __init__(self, text: str, *, resolved: tuple[str, int, str] | tuple[()] = ()) -> None:
+        super().__init__(text)
+        self.resolved = resolved
 
 
 def parse_address(host: str) -> IPAddress | None:
@@ -121,9 +128,14 @@ def split_url(url: str) -> SplitResult:
 
 def display(url: str) -> str:
     """The URL for a message: without credentials, query and fragment, and at most 300 characters long."""
-    bare = re.split(r"[?#]", _FORBIDDEN_CHARACTERS.sub("", url), maxsplit=1)[0]
-    shown = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/]*@", r"\1//", bare)
+    shown = bare(url)
     return shown if len(shown) <= 300 else shown[:299] + "…"
+
+
+def bare(url: str) -> str:
+    """The URL for a record: without credentials, query (which may hold some) and fragment."""
+    path = re.split(r"[?#]", _FORBIDDEN_CHARACTERS.sub("", url), maxsplit=1)[0]
+    return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/]*@", r"\1//", path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,10 +195,11 @@ class Guard:
         what = f"is {kind}" if host == str(address) else f"leads to {address}, which is {kind}"
         if kind not in ("loopback", "link-local"):
             raise Refusal(
-                f"the host {host} {what}: such addresses are never connected to; use the address of the server"
+                f"the host {host} {what}: such addresses are never connected to; use the address of the server",
+                resolved=(host, port, str(address)),
             )
         if not self.opens(host, port) and not self.opens(str(address), port):
-            raise Refusal(self._sentence(host, port, what))
+            raise Refusal(self._sentence(host, port, what), resolved=(host, port, str(address)))
 
     def opens(self, host: str, port: int) -> bool:
         """Whether an exact entry names this host, alone or with this port."""

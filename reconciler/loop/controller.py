@@ -9,15 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from reconciler.compute.dependencies import Rules
 from reconciler.loop.member import Member, Shared
 from reconciler.loop.memory import Memory
+from reconciler.loop.ordering import Ordering
 from reconciler.ports.members import Observed
 
 
 class Controller:
     """The members, by namespace and name."""
 
-    def __init__(self, *, shared: Shared, memory: Memory, gone: Callable[[Member], None]) -> None:
+    def __init__(
+        self,
+        *,
+        shared: Shared,
+        memory: Memory,
+        gone: Callable[[Member], None],
+        absent: Callable[[tuple[str, str]], bool] = lambda key: True,
+    ) -> None:
+        """`absent` tells of a StageSet that is not a member whether it is known not to exist."""
         self._shared = shared
         self._gone = gone
         self._memory = memory
@@ -25,6 +35,8 @@ class Controller:
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._returning: dict[str, Observed] = {}
         self.members: dict[tuple[str, str], Member] = {}
+        rules = Rules(shared.settings.watch_namespaces, not shared.settings.no_cross_namespace_refs)
+        self._ordering = Ordering(self.members, rules=rules, absent=absent)
 
     def stageset(self, namespace: str, name: str, *, kept: Observed | None) -> None:
         """A StageSet was seen, or (`None`) is no longer there."""
@@ -41,11 +53,17 @@ class Controller:
             # Its story goes on where it is, and where that is will be known in a moment.
             self._returning[observed.stream] = kept
             return
+        new = member is None
         if member is None:
             state, head = self._memory.take(observed.stream)
-            member = Member(observed, state=state, head=head, shared=self._shared)
+            member = Member(observed, state=state, head=head, shared=self._shared, ordering=self._ordering)
             self.members[namespace, name] = member
         member.seen(observed)
+        self._ordering.seen((namespace, name), observed, new=new)
+
+    def all_known(self) -> None:
+        """All StageSets have been seen once: `absent` knows them all."""
+        self._ordering.all_known()
 
     def sources_changed(self, namespace: str) -> None:
         """Sources of a namespace, or with an empty one of any, may stand for other artifacts."""
@@ -59,7 +77,8 @@ class Controller:
 
     async def close(self, *, grace_s: float = 0) -> None:
         """End all members. What was under way is in the ledger; what must not be broken off gets `grace_s` seconds."""
-        members, self.members = list(self.members.values()), {}
+        members = list(self.members.values())
+        self.members.clear()
         self._returning.clear()
         closing = (member.driver.close(grace_s=grace_s) for member in members)
         await asyncio.gather(*closing, *self._closing.values())
@@ -69,6 +88,7 @@ class Controller:
             del self._returning[stream]
         member = self.members.pop((namespace, name), None)
         if member is not None:
+            self._ordering.seen((namespace, name), None)
             task = asyncio.ensure_future(member.driver.close())
             self._closing[member.observed.stream] = task
             task.add_done_callback(lambda _: self._ended(member))

@@ -113,6 +113,11 @@ class Driver:
         if self._turn is None and not self._closed:
             self._turn = asyncio.ensure_future(self._take_turns())
 
+    @property
+    def looking(self) -> bool:
+        """Whether what is seen is still to be looked at."""
+        return self._look
+
     def halt(self) -> None:
         """From now on no effect starts. What is under way goes on."""
         self._halted = True

@@ -7,20 +7,23 @@ restart.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from ledger.chain import Head
-from ledger.envelope import Draft
-from ledger.events import Pin, StageSetAdopted
+from ledger.envelope import Actor, Draft
+from ledger.events import DriftObserved, Pin, StageSetAdopted
 from ledger.log import Appended
 from reconciler.api import defaults, names
 from reconciler.api.types import StageSet
+from reconciler.compute import drift
+from reconciler.compute.dependencies import is_ready
 from reconciler.compute.observed import read_spec, sources_of
 from reconciler.loop.driver import Driver, Parts
+from reconciler.loop.ordering import Ordering
 from reconciler.plan import plan
 from reconciler.policy import policy_of
 from reconciler.ports.hands import Target
@@ -54,13 +57,17 @@ class Shared(NamedTuple):
 class Member:
     """A StageSet and its driver."""
 
-    def __init__(self, observed: Observed, *, state: State, head: Head, shared: Shared) -> None:
+    def __init__(self, observed: Observed, *, state: State, head: Head, shared: Shared, ordering: Ordering) -> None:
         self.observed = observed
         #: head of the stream
         self.head = head
-        #: owned objects were seen to differ from what was applied
-        self.drifted = False
-        self._shared = shared
+        #: what ready stages were made of was seen to be another by now
+        self.outdated = False
+        #: what was found of objects that other hands changed, by stage, and is not recorded yet
+        self._drifts: tuple[tuple[str, DriftObserved], ...] = ()
+        self._shared, self._ordering = shared, ordering
+        #: whether the last look found it ready with its newest spec and revisions; None: it could not tell
+        self._settled: bool | None = None
         #: when the live objects are looked at next, in milliseconds since 1970
         self._look_ms = 0
         #: whether the ledger is known not to be older than what the world shows of it
@@ -85,9 +92,24 @@ class Member:
             self._shared.outlet.changed(self)
         self.driver.kick()
 
-    def inspected(self, *, drifted: bool) -> None:
-        """The live objects were looked at."""
-        self.drifted = drifted
+    @property
+    def settled(self) -> bool | None:
+        """Whether it is ready with its newest spec and revisions; None: it has to look first."""
+        return None if self.driver.looking else self._settled
+
+    def kick(self) -> None:
+        """Look again, soon."""
+        self.driver.kick()
+
+    def drifted(self, stage: str, found: Sequence[DriftObserved]) -> None:
+        """Objects of a ready stage differ from what was applied. What was found of it before counts no more."""
+        others = (one for one in self._drifts if one[0] != stage)
+        self._drifts = (*others, *((stage, event) for event in found))
+        self.driver.kick()
+
+    def inspected(self, *, outdated: bool) -> None:
+        """What ready stages were made of was looked at."""
+        self.outdated = outdated
         self._look_ms = 0
         self.driver.kick()
 
@@ -107,22 +129,47 @@ class Member:
         return self._proved
 
     def fact(self, state: State) -> Draft | None:
+        self._settled = None
+        found = self._called_for(state)
+        self._ordering.looked(self.target[:2], settled=self._settled)
+        return found
+
+    def _called_for(self, state: State) -> Draft | None:
         observed = self.observed
         if not self._prove():
             return Draft(event=self._adopted) if self._adopted is not None else None
         if names.FINALIZER not in observed.finalizers:
             # Without it nothing is started: what is created could not be taken down. The outlet asks for it.
+            self._settled = False
             return None
         beside = self._shared.beside(self, state)
         if beside is False:
             return None
         if beside is not None:
             return beside
+        if (found := self._drift(state)) is not None:
+            return found
         now_ms = self._shared.parts.clock.now_ms()
-        if state.phase == Phase.READY and not self.drifted and self._look_ms and now_ms >= self._look_ms:
+        if state.phase == Phase.READY and not self.outdated and self._look_ms and now_ms >= self._look_ms:
             self._shared.inspect(self)
-        event = next_fact(state, self._seen(state), now_ms=now_ms)
+        seen = self._seen(state)
+        event = next_fact(state, seen, now_ms=now_ms)
+        if event is not None or not is_ready(state, generation=observed.generation):
+            self._settled = False
+        elif seen.pins is not None or seen.obstacle is not None:
+            # Else there may be newer revisions.
+            self._settled = True
         return None if event is None else Draft(event=event)
+
+    def _drift(self, state: State) -> Draft | None:
+        """The next finding that is to be recorded; those that have been overtaken are let go."""
+        while self._drifts:
+            (stage, found), *rest = self._drifts
+            self._drifts = tuple(rest)
+            event = None if self.observed.deleting else drift.news(state, stage, found)
+            if event is not None:
+                return Draft(event=event, actor=Actor(kind="world", id="drift"), stage=stage)
+        return None
 
     def _prove(self) -> bool:
         """Whether the head that the world shows is ours, or is known about; where that is not plain, it is found out.
@@ -143,7 +190,7 @@ class Member:
         self.head = appended.stream
         self._look_ms = 0
         if state.phase != Phase.READY:
-            self.drifted = False
+            self.outdated = False
         self._shared.teller.recorded(self, drafts)
         if self._prove():
             self._shared.outlet.changed(self)
@@ -179,7 +226,7 @@ class Member:
         if isinstance(stageset, Obstacle):
             obstacle = stageset
         elif not observed.deleting:
-            pins, obstacle = self._pins(stageset)
+            pins, obstacle = self._ordered(*self._pins(stageset))
         if isinstance(stageset, StageSet):
             settings = self._shared.settings
             policy = policy_of(
@@ -200,8 +247,17 @@ class Member:
             policy=policy,
             pins=pins,
             obstacle=obstacle,
-            drifted=self.drifted,
+            drifted=self.outdated,
         )
+
+    def _ordered(
+        self, pins: tuple[Pin, ...] | None, obstacle: Obstacle | None
+    ) -> tuple[tuple[Pin, ...] | None, Obstacle | None]:
+        """The same, or what stands before it: a dependency that is not ready, or not known yet."""
+        found = self._ordering.obstacle(self.target[:2])
+        if isinstance(found, Unknown):
+            return None, None
+        return pins, found or obstacle
 
     def _pins(self, stageset: StageSet) -> tuple[tuple[Pin, ...] | None, Obstacle | None]:
         """The pins of all sources, resolved together, or the first obstacle, or neither before the first look."""

@@ -5,10 +5,12 @@ Not its driver: nothing here can make it do anything but look again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ledger.chain import Head
 from ledger.envelope import Draft
+from ledger.events import DriftObserved
 from reconciler.ports.hands import Target
 from reconciler.state import State
 
@@ -55,8 +57,11 @@ class Member(Protocol):
     def cleared(self) -> bool:
         """Whether the ledger is known not to be older than the world: before that nothing is written over."""
 
-    def inspected(self, *, drifted: bool) -> None:
-        """The live objects were looked at."""
+    def inspected(self, *, outdated: bool) -> None:
+        """What ready stages were made of was looked at: is any of it another by now?"""
+
+    def drifted(self, stage: str, found: Sequence[DriftObserved]) -> None:
+        """Objects of a ready stage differ from what was applied. Recorded soon, as far as it is news."""
 
 
 class Outlet(Protocol):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ledger.envelope import VERSION
@@ -60,12 +59,19 @@ def code_digest() -> str:
     mark = hashlib.sha256()
     for package, names in _DECIDING.items():
         for name in names:
-            for path, source in _sources(files(package), name):
+            for path, source in _sources(_folder(package), name):
                 mark.update(f"{package}/{path}\0{len(source)}\0".encode() + source)
     return "sha256:" + mark.hexdigest()
 
 
-def _sources(root: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    origin = spec.origin if spec is not None else None
+    assert origin is not None, f"{package} is a package of this program"
+    return Path(origin).parent
+
+
+def _sources(root: Path, name: str) -> Iterator[tuple[str, bytes]]:
     module = root / f"{name}.py"
     if module.is_file():
         yield module.name, module.read_bytes()
@@ -76,6 +82,9 @@ def _sources(root: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _version() -> str:
+    # Whoever reads a bundle has no need of it, and it takes longer to load than all of this package.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("stageset-controller")
     except PackageNotFoundError:

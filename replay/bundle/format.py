@@ -1,7 +1,8 @@
 """The format of a bundle: names, order and caps of its members, and what its manifest says.
 
 A zstd frame around a ustar archive, in which only this may be, in this order: `manifest.json`, `environment.json`,
-`REDACTIONS.md`, `events.jsonl`, then blobs by digest. The manifest is canonical JSON and has the digest of all others.
+`REDACTIONS.md`, `events.jsonl`, perhaps `secrets.age`, then blobs by digest. The manifest is canonical JSON and has the
+digest of all others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SUFFIX = ".stagereplay"
 MANIFEST, ENVIRONMENT, REDACTIONS, EVENTS = "manifest.json", "environment.json", "REDACTIONS.md", "events.jsonl"
 #: The members before the blobs, in their order; the manifest stands before them.
 FIXED = (ENVIRONMENT, REDACTIONS, EVENTS)
+#: What was encrypted for somebody; between these and the blobs, where it is there.
+SECRETS = "secrets.age"
 BLOCK_BYTES = 512
 #: zstd may look back so far, as a power of two: it is what a reader's decompressor takes in memory.
 WINDOW_LOG = 23
@@ -67,7 +70,39 @@ class Omitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     why: str
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Derived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An artifact in which stand-ins stand for values of Secrets: not the bytes that the records name."""
+
+    #: position of the record that names it first
+    seq: int
+    #: digest of the artifact, as records name it; nothing in the bundle can be held against it
+    digest: str
+    #: digest of the member that stands for it
+    member: str
+    #: files in it that are not what they were, by name
+    files: tuple[str, ...]
+    #: whether a Secret is generated of what was replaced: its name then ends otherwise, and so do references to it
+    generates: bool = False
+
+
+class Shortened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A record whose body lacks something that decides nothing. What is there cannot be held against its digest."""
+
+    seq: int
+    #: JSON pointers of what was left out
+    fields: tuple[str, ...]
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `secrets.age` holds, and for whom."""
+
+    #: age recipients, as they were given
+    recipients: tuple[str, ...]
+    #: digests of the artifacts in it, byte for byte
+    artifacts: tuple[str, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a bundle says of itself."""
 
     format: int
@@ -86,6 +121,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     omitted: tuple[Omitted, ...] = ()
     #: how many payloads only other runs of the stream name; none of them is here
     elsewhere: int = 0
+    #: artifacts that are here with stand-ins for values of Secrets
+    derived: tuple[Derived, ...] = ()
+    #: records that are here without log tails
+    shortened: tuple[Shortened, ...] = ()
+    sealed: Sealed | None = None
+
+    def stand_in(self, digest: str) -> Derived | None:
+        """What stands for the artifact with a digest; None where it is here as it was, or not at all."""
+        return next((one for one in self.derived if one.digest == digest), None)
 
 
 class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,21 +195,33 @@ def _decoded(data: bytes, kind: type[T], name: str) -> T:
 
 def _check(manifest: Manifest, limits: Limits) -> None:
     names = [member.name for member in manifest.members]
-    blobs = names[len(FIXED) :]
-    if tuple(names[: len(FIXED)]) != FIXED or blobs != sorted(set(blobs)):
-        raise Unreadable(f"{MANIFEST}: the members are not {', '.join(FIXED)} and blobs in order, each once")
+    fixed = (*FIXED, SECRETS) if manifest.sealed is not None else FIXED
+    blobs = names[len(fixed) :]
+    if tuple(names[: len(fixed)]) != fixed or blobs != sorted(set(blobs)):
+        raise Unreadable(f"{MANIFEST}: the members are not {', '.join(fixed)} and blobs in order, each once")
     if len(names) > limits.members_max:
         raise Unreadable(f"{MANIFEST}: {len(names)} members are more than {limits.members_max}")
     if not 0 < manifest.records <= limits.records_max:
         raise Unreadable(f"{MANIFEST}: {manifest.records} records are not 1 to {limits.records_max}")
     for place, member in enumerate(manifest.members):
-        is_blob = place >= len(FIXED)
+        is_blob = place >= len(fixed)
         if not _DIGEST.fullmatch(member.digest) or (is_blob and not _BLOB.fullmatch(member.name)):
             raise Unreadable(f"{MANIFEST}: {member.name!r:.80} is no member of a bundle")
         if is_blob and blob_name(member.digest) != member.name:
             raise Unreadable(f"{MANIFEST}: {member.name} is not named by its digest")
         if not 0 <= member.size_bytes <= _cap(member.name, limits):
             raise Unreadable(f"{MANIFEST}: {member.name} has {member.size_bytes} bytes, more than is read")
+    _check_derived(manifest)
+
+
+def _check_derived(manifest: Manifest) -> None:
+    """What stands for another must be there, and the other must not; a record is shortened once."""
+    found = {member.digest for member in manifest.members if _BLOB.fullmatch(member.name)}
+    if any(one.member not in found or one.digest in found for one in manifest.derived):
+        raise Unreadable(f"{MANIFEST}: what stands for an artifact is no member, or the artifact is one too")
+    seqs = [one.seq for one in manifest.shortened]
+    if seqs != sorted(set(seqs)):
+        raise Unreadable(f"{MANIFEST}: the shortened records are not in order, each once")
 
 
 def _cap(name: str, limits: Limits) -> int:

@@ -1,7 +1,8 @@
 """Proves the records of a bundle: the whole stream, from its first version to the head that the manifest names.
 
 Not the replay: it knows hashes and positions, not decisions. Each record is confirmed by the one after it, the last one
-by the head, so that an altered record is told from an altered neighbour.
+by the head, so that an altered record is told from an altered neighbour. What is not proved is the body of a record
+that the manifest calls shortened; its header is.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ def _header(stored: Stored) -> Header:
 def _forward(manifest: Manifest, records: Sequence[Stored], headers: Sequence[Header]) -> list[tuple[int, str]]:
     """The first record that cannot stand where it stands, whatever its neighbours say; by place in the stream."""
     seq = 0
+    shortened = {one.seq for one in manifest.shortened}
     for version, (stored, header) in enumerate(zip(records, headers, strict=True), start=1):
-        why = _misfit(manifest, stored, header)
+        why = _misfit(manifest, stored, header) or _body_misfit(stored, header, is_shortened=stored.seq in shortened)
         if header.ver != version:
             why = f"version {header.ver} of the stream stands where version {version} should"
         elif header.seq <= seq:
@@ -72,6 +74,14 @@ def _misfit(manifest: Manifest, stored: Stored, header: Header) -> str:
         return f"its header says position {header.seq}"
     if header.v == VERSION and not is_canonical(stored.header, header):
         return "its header is not canonical JSON"
+    return ""
+
+
+def _body_misfit(stored: Stored, header: Header, *, is_shortened: bool) -> str:
+    """A body that lacks something has no salt, and cannot be held against its digest: only that there was one."""
+    if is_shortened:
+        is_one = stored.body is not None and stored.salt is None and header.body
+        return "" if is_one else "the manifest calls it shortened, and it is not"
     try:
         check_body(stored, header)
     except Broken as broken:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, NamedTuple
 
 import msgspec
@@ -27,6 +27,8 @@ class Bundle(NamedTuple):
     environment: Environment
     redactions: str
     records: tuple[Stored, ...]
+    #: the payloads that were asked for, by digest
+    blobs: dict[str, bytes] = {}  # noqa: RUF012 (never changed)
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,16 +43,20 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _lines = msgspec.json.Decoder(_Line)
 
 
-def read(file: BinaryIO, *, limits: Limits = LIMITS) -> Bundle:
-    """The bundle in an open file. Raises `Unreadable`."""
+def read(file: BinaryIO, *, limits: Limits = LIMITS, blobs_bytes_max: int = 0) -> Bundle:
+    """The bundle in an open file, with payloads as long as they have no more bytes together. Raises `Unreadable`."""
     stream = Inflated(file, limits=limits)
     manifest = _manifest(stream, limits)
     kept: dict[str, bytes] = {}
+    blobs: dict[str, bytes] = {}
     for member in manifest.members:
         _header(stream, member.name, member.size_bytes)
         pieces = _hashed(stream, member)
         if member.name in form.FIXED:
             kept[member.name] = b"".join(pieces)
+        elif member.size_bytes <= blobs_bytes_max:
+            blobs_bytes_max -= member.size_bytes
+            blobs[member.digest] = b"".join(pieces)
         else:
             for _ in pieces:
                 pass
@@ -63,6 +69,7 @@ def read(file: BinaryIO, *, limits: Limits = LIMITS) -> Bundle:
         form.read_environment(kept[form.ENVIRONMENT]),
         _text(kept[form.REDACTIONS]),
         tuple(_records(kept.pop(form.EVENTS), manifest)),
+        blobs,
     )
 
 
@@ -113,19 +120,20 @@ def _records(data: bytes, manifest: Manifest) -> Iterator[Stored]:
     if data.count(b"\n") != manifest.records or not data.endswith(b"\n"):
         raise Unreadable(f"{form.EVENTS} has not {manifest.records} lines")
     start = 0
+    shortened = {one.seq for one in manifest.shortened}
     for number in range(1, manifest.records + 1):
         end = data.index(b"\n", start)
         try:
-            yield _stored(_lines.decode(data[start:end]))
+            yield _stored(_lines.decode(data[start:end]), shortened)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise Unreadable(f"{form.EVENTS}, line {number}: {error}") from error
         start = end + 1
 
 
-def _stored(line: _Line) -> Stored:
+def _stored(line: _Line, shortened: Collection[int]) -> Stored:
     body = bytes(line.body)
     has_body = body != b"null"
-    if has_body != (line.salt is not None):
+    if (has_body and line.seq not in shortened) != (line.salt is not None):
         raise ValueError("a body and its salt belong together")
     header = bytes(line.header)
     if line.hash != digest(header):

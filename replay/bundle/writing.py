@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from replay.bundle.compression import zstd
 from replay.bundle.format import BLOCK_BYTES, WINDOW_LOG
 
-_LEVEL = 9
+#: Beyond it the hashes and salts, which do not compress, only take longer.
+_LEVEL = 3
 
 
 def pieces(members: Iterable[tuple[str, int, Iterable[bytes]]]) -> Iterator[bytes]:

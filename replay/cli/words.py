@@ -15,7 +15,8 @@ from replay.errors import ReplayError
 EXIT_CODES = """\b
 Exit codes:
   0  reproduced, or done
-  1  diverged; or nothing was exported, because it would have carried a secret
+  1  diverged, or different; or nothing was exported, because it would have
+     carried a secret
   2  wrong usage
   3  a file cannot be read or written, or is not what was written
   4  incomplete: what is needed was erased or left out

@@ -15,7 +15,9 @@ from replay import checking
 from replay.bundle.compression import zstd
 from replay.bundle.environment import code_digest
 from replay.errors import Escaped, ReplayError
+from replay.forking.result import Forked
 from replay.isolation.guards import Guards
+from replay.recompute.result import Recomputed
 from replay.replayer import Verdict
 
 Check = Callable[[BinaryIO, int], Verdict]
@@ -36,6 +38,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     guards: dict[str, bool]
     verdict: Verdict | None = None
     problem: Problem | None = None
+    #: where answers were computed again
+    recomputed: Recomputed | None = None
+    #: where something was asked to be different
+    forked: Forked | None = None
 
 
 def main(until: int, *, namespace: bool = True, check: Check | None = None) -> None:
@@ -59,15 +65,16 @@ def _answer(guards: Guards, check: Check, until: int) -> Answer:
     try:
         verdict = check(sys.stdin.buffer, until)
     except ReplayError as error:
-        problem = _problem(error)
+        problem = problem_of(error)
     except Exception as error:
         if not guards.breaches:
             raise
-        problem = _problem(Escaped(str(error)))
+        problem = problem_of(Escaped(str(error)))
     if guards.breaches:
-        verdict, problem = None, _problem(Escaped(f"the replay reached out of its isolation: {guards.breaches[0]}"))
+        verdict, problem = None, problem_of(Escaped(f"the replay reached out of its isolation: {guards.breaches[0]}"))
     return Answer(guards=guards.on, verdict=verdict, problem=problem)
 
 
-def _problem(error: ReplayError) -> Problem:
+def problem_of(error: ReplayError) -> Problem:
+    """A `ReplayError` as a value."""
     return Problem(kind=type(error).__name__, message=error.message, seq=error.seq, exit_code=error.exit_code)

@@ -9,9 +9,9 @@ import ctypes
 import os
 import resource
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, NoReturn
 
 #: Starts of the names of audit events (https://docs.python.org/3/library/audit_events.html) that reach out.
 _REFUSED = (
@@ -56,6 +56,8 @@ _REFUSED = (
 )
 _READING = ("os.listdir", "os.scandir")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: A file of an artifact is no larger.
+_GROWING_BYTES_MAX = 128 * 1024 * 1024
 # From linux/sched.h.
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
@@ -64,10 +66,20 @@ class Breach(RuntimeError):
     """Something reached out, and was refused."""
 
 
+class Opening(NamedTuple):
+    """What is let through: one program, with one folder to work in and to write to."""
+
+    #: path of the program
+    program: str
+    folder: str
+
+
 class Guards:
     """The guards of this process. What they noted is in `breaches`."""
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Opening | None = None) -> None:
+        self._opening = opening
+        self._inside = opening.folder.rstrip(os.sep) + os.sep if opening is not None else ""
         #: what was tried, in order
         self.breaches: list[str] = []
         #: which guards are on
@@ -77,13 +89,23 @@ class Guards:
     def install(self, *, namespace: bool = True) -> None:
         """Put all guards up. `namespace`: try to leave the network, which not every kernel allows."""
         self.on["network namespace"] = namespace and _without_network()
-        self.on["no file grows"] = _limited()
+        self.on["no file grows"] = _limited(_GROWING_BYTES_MAX if self._opening is not None else 0)
         self._roots = _library_roots()
         for environ in (os.environ, os.environb):
             _silenced(environ, self.refuse)
         self.on["no environment"] = True
         sys.addaudithook(self._heard)
-        self.on["no sockets, programs or files"] = True
+        but = " but kustomize in a folder of its own" if self._opening is not None else ""
+        self.on[f"no sockets, programs or files{but}"] = True
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Files may grow in the folder that is open, for as long as this lasts."""
+        _soft(_GROWING_BYTES_MAX)
+        try:
+            yield
+        finally:
+            _soft(0)
 
     def refuse(self, what: str) -> NoReturn:
         """Note a breach and refuse it."""
@@ -95,14 +117,33 @@ class Guards:
             self._opened(*arguments)
         elif event in _READING:
             self._read(arguments[0] if arguments else ".")
-        elif event.startswith(_REFUSED):
+        elif event.startswith(_REFUSED) and not self._is_let_through(event, arguments):
             self.refuse(f"{event} {_shown(arguments)}".rstrip())
+
+    def _is_let_through(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        """The one program, started in the folder with an environment that tells of nothing; folders inside of it."""
+        if self._opening is None:
+            return False
+        if event == "os.mkdir":
+            return self._is_inside(arguments[0])
+        if event != "subprocess.Popen":
+            return False
+        program, _, folder, environment = arguments[:4]
+        known = {"HOME", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY"}
+        return program == self._opening.program and self._is_inside(folder) and set(environment or ("?",)) <= known
+
+    def _is_inside(self, path: Any) -> bool:
+        """Whether a path is the folder that is open, or below. Nothing makes links there."""
+        if self._opening is None or not isinstance(path, str | os.PathLike):
+            return False
+        return (os.path.abspath(os.fspath(path)) + os.sep).startswith(self._inside)
 
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
         is_writing = bool(set(mode) & set("wax+")) if isinstance(mode, str) else bool((flags or 0) & _WRITING)
-        if is_writing:
+        if is_writing and not self._is_inside(path):
             self.refuse(f"open {_shown((path,))} for writing")
-        self._read(path)
+        if not is_writing:
+            self._read(path)
 
     def _read(self, path: Any) -> None:
         """Only the interpreter and its libraries are read; what is open already has a number."""
@@ -147,9 +188,15 @@ def _without_network() -> bool:
     return False
 
 
-def _limited() -> bool:
+def _limited(growing_bytes_max: int) -> bool:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, growing_bytes_max))
         return True
     return False
+
+
+def _soft(bytes_max: int) -> None:
+    """Let files grow, or stop it; never beyond what was allowed when the guards were put up."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, _GROWING_BYTES_MAX))

@@ -45,9 +45,7 @@ def probes(count: int) -> Iterator[Circumstances]:
 
 def ask(path: Path, *, until: int = 0, environment: Mapping[str, str] | None = None) -> Answer:
     """Have a bundle checked in a child. Raises `Unreadable` where it cannot be opened, `Escaped` without an answer."""
-    if not path.is_file():
-        # Opening a pipe would wait for whoever writes into it.
-        raise Unreadable(f"{path}: there is no such file" if not path.exists() else f"{path}: it is not a plain file")
+    check_file(path)
     try:
         with path.open("rb") as file:
             done = _run(file.fileno(), until, environment or {})
@@ -55,6 +53,17 @@ def ask(path: Path, *, until: int = 0, environment: Mapping[str, str] | None = N
         raise Unreadable(f"{path}: {error.strerror or error}") from error
     except subprocess.TimeoutExpired as error:
         raise Escaped(f"{path}: the replay did not end within {WITHIN_S:g} s and was ended") from error
+    return answer_of(path, done)
+
+
+def check_file(path: Path) -> None:
+    """Raise `Unreadable` for what is no plain file: opening a pipe would wait for whoever writes into it."""
+    if not path.is_file():
+        raise Unreadable(f"{path}: there is no such file" if not path.exists() else f"{path}: it is not a plain file")
+
+
+def answer_of(path: Path, done: subprocess.CompletedProcess[bytes]) -> Answer:
+    """What a child printed. Raises `Escaped` where that is no answer."""
     try:
         return msgspec.json.decode(done.stdout, type=Answer)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -1,8 +1,8 @@
-"""`make bench`: measures against the physical limit and the peers; writes build/bench/ledger.json and rollout.json.
+"""`make bench`: measures against the physical limit and the peers; writes the figures to build/bench/*.json.
 
 Exit code 1 when a row misses three quarters of its target in two runs of three. Words on the command line choose
-among: disk, group, slow, eventsourcing, dbos, read, start; apply, rollout, steady, memory, controlplane; and many,
-which takes five minutes and is measured on request only.
+among: disk, group, slow, eventsourcing, dbos, read, start; apply, rollout, steady, drift, memory, controlplane;
+replay, export; and many, which takes five minutes and is measured on request only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from tabulate import tabulate
 from tests.bench.appending import against_dbos, against_disk, against_eventsourcing
 from tests.bench.grouping import normal, slowed
 from tests.bench.reading import reading
+from tests.bench.replaying import exporting, replaying
 from tests.bench.rollout import converging, remembering, resting
 from tests.bench.rollout_apply import applying
 from tests.bench.rollout_controlplane import converging_for_real
+from tests.bench.rollout_drift import correcting
 from tests.bench.rollout_many import many_on_request, remembering_many
 from tests.bench.row import Row, gated
 from tests.bench.starting import starting
@@ -41,15 +43,17 @@ _ROLLOUT: dict[str, _Measure] = {
     "apply": applying,
     "rollout": converging,
     "steady": resting,
+    "drift": correcting,
     "memory": remembering,
     "many": remembering_many if "many" in sys.argv else many_on_request,
     "controlplane": converging_for_real,
 }
+_REPLAY: dict[str, _Measure] = {"replay": replaying, "export": exporting}
 
 
 def main(chosen: list[str]) -> int:
     passed = True
-    for report, measures in (("ledger", _LEDGER), ("rollout", _ROLLOUT)):
+    for report, measures in (("ledger", _LEDGER), ("rollout", _ROLLOUT), ("replay", _REPLAY)):
         wanted = {name: measure for name, measure in measures.items() if not chosen or name in chosen}
         if wanted:
             passed = _measured(report, wanted) and passed

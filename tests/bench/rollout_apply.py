@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from reconciler.adapters.kubernetes import KubernetesCluster, from_kubeconfig_dict
+from reconciler.adapters.kubernetes import KubernetesCluster
 from tests.bench.row import Named, Row, row
-from tests.reconciler.adapters.kubernetes.scripted import DEPLOYMENTS, document
+from tests.reconciler.adapters.kubernetes.scripted import DEPLOYMENTS, client
 
 _ROUNDS = 9
 _TIMES = 1_000
@@ -76,7 +76,7 @@ def applying(folder: Path) -> list[Row]:
 
 
 async def _measure(port: int) -> list[tuple[float, float]]:
-    cluster = from_kubeconfig_dict(document(port), where="bench", jitter=lambda: 0.0)
+    cluster = client(port)
     try:
         async with aiohttp.ClientSession() as session:
             ours, raw = _ours(cluster), _raw(session, port)

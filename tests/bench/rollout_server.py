@@ -1,8 +1,8 @@
 """The cluster in memory in a process of its own, which counts what it is asked. `python -m tests.bench.rollout_server`.
 
 A line on standard input is answered by a line of JSON: `counts` (requests so far by verb, open watches, CPU seconds),
-`copy FILE` (copies of the first StageSet and its inventories, under the names, uids and heads in the file). Ends when
-standard input is closed.
+`copy FILE` (copies of the first StageSet, its objects and its inventories, under the names, uids and heads in the
+file). Ends when standard input is closed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from typing import Any, NamedTuple
 
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.memory.flux import source_crds
+from reconciler.adapters.memory.store import Entry
 from reconciler.adapters.sandbox import serve
 from reconciler.api import crd, names
 from reconciler.compute.inventory import StageOf, parse, shard_objects
 from tests.bench import rollout_fleet as fleet
+
+#: What the stages of the fleet are made of.
+OWNED = (("v1", "ConfigMap"), ("apps/v1", "Deployment"))
 
 
 async def main(kubeconfig: Path) -> None:
@@ -45,6 +49,7 @@ def _copy(cluster: MemoryCluster, path: Path) -> dict[str, object]:
     _, first = next(world.store.list(stageset.storage, fleet.NAMESPACE))
     shards = [entry.copy() for _, entry in world.store.list(inventory.storage, fleet.NAMESPACE)]
     uid = first.obj["metadata"]["uid"]
+    owned = [kept for kind in OWNED for kept in world.store.list(world.catalog.kind(*kind).storage, fleet.NAMESPACE)]
     for name, (namespace, own, head) in json.loads(path.read_text()).items():
         obj = _renamed(first.copy(), {"release-00000": name, uid: own})
         obj["metadata"]["namespace"] = namespace
@@ -54,6 +59,11 @@ def _copy(cluster: MemoryCluster, path: Path) -> dict[str, object]:
             "head": head,
         }
         world.store.put(world.location(stageset, namespace, name), obj)
+        for at, entry in owned:
+            made = _renamed(entry.copy(), {"release-00000": name})
+            made["metadata"]["labels"][names.LABEL_NAMESPACE] = namespace
+            # Under the version that the ledger knows: nothing has happened to it.
+            world.store._objects[at.storage][at.namespace][made["metadata"]["name"]] = Entry(made, entry.version)
         for shard in shards:
             made = _shard(_renamed(shard, {"release-00000": name}), StageSet(namespace, name, own))
             made["metadata"]["uid"] = f"{own[:-12]}{world.count():012x}"

@@ -48,8 +48,8 @@ def control_plane(control_plane_binaries: Path) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def remote_control_plane(control_plane_binaries: Path) -> Iterator[ControlPlane]:
-    """A second cluster, for remote targets: its own API server, etcd and controllers; its Pods stay Pending."""
-    with ControlPlane(control_plane_binaries, workloads=False) as plane:
+    """A second cluster, for remote targets; started when the first test asks for it."""
+    with ControlPlane(control_plane_binaries) as plane:
         yield plane
 
 

@@ -42,7 +42,8 @@ async def finalizers_hold(bench: Bench) -> None:
     assert held["metadata"]["uid"] == made["metadata"]["uid"]
     await bench.cluster.delete(ref)
     assert (await bench.cluster.get(ref))["metadata"]["deletionTimestamp"] == held["metadata"]["deletionTimestamp"]
-    await refused(AlreadyExists, bench.cluster.create(config(bench, "a")))
+    error = await refused(AlreadyExists, bench.cluster.create(config(bench, "a")))
+    assert error.message == 'object is being deleted: configmaps "a" already exists'
     more = {"metadata": {"finalizers": [HOLD, "example.test/more"]}}
     error = await refused(Invalid, bench.cluster.patch(ref, more, type="merge"))
     assert "no new finalizers can be added if the object is being deleted" in error.message

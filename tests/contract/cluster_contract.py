@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from tests.contract import (
     cases_access,
     cases_apply,
+    cases_conflicts,
     cases_crd,
     cases_delete,
     cases_objects,
@@ -21,7 +22,16 @@ from tests.contract.bench import Bench
 
 Case = Callable[[Bench], Awaitable[None]]
 
-_MODULES = (cases_objects, cases_apply, cases_delete, cases_watch, cases_crd, cases_access, cases_workloads)
+_MODULES = (
+    cases_objects,
+    cases_apply,
+    cases_conflicts,
+    cases_delete,
+    cases_watch,
+    cases_crd,
+    cases_access,
+    cases_workloads,
+)
 
 #: Every case by its name.
 CASES: dict[str, Case] = {

@@ -22,6 +22,7 @@ _MARKS = itertools.count()
 class Request:
     """One answered request, the parts that tests ask about. `event` is the whole audit event."""
 
+    #: as whom it was done: the impersonated one where there is one
     user: str
     agent: str
     verb: str
@@ -37,7 +38,7 @@ def _request(event: dict[str, Any]) -> Request:
     target = event.get("objectRef", {})
     subresource = f"/{target['subresource']}" if target.get("subresource") else ""
     return Request(
-        user=event["user"].get("username", ""),
+        user=event.get("impersonatedUser", event["user"]).get("username", ""),
         agent=event.get("userAgent", ""),
         verb=event["verb"],
         path=event["requestURI"],

@@ -156,6 +156,15 @@ class ControlPlane:
         if not os.environ.get("KEEP_CONTROLPLANE"):
             shutil.rmtree(self.layout.directory, ignore_errors=True)
 
+    def kill_api_server(self) -> None:
+        """End the API server alone, at once; what is stored stays."""
+        self.components["kube-apiserver"].kill()
+
+    def start_api_server(self) -> None:
+        """Start it again, at the same address with the same certificate, and wait until it is ready."""
+        server = self._run("kube-apiserver", command=commands.apiserver(self.layout))
+        self._until_api_ready(server)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -182,6 +191,9 @@ class ControlPlane:
         for user in self._users.values():
             path = layout.kubeconfig(user.name.removeprefix("system:"))
             write_kubeconfig(path, url=self.url, authority=self.authority, user=user)
+        self._until_api_ready(server)
+
+    def _until_api_ready(self, server: Component) -> None:
         api = self.api
         wait_until(
             lambda: _answers(api, "/readyz"),

@@ -1,8 +1,8 @@
 """`make demo`: a release, a broken one, kills in the middle, and the story from the ledger. Under a minute.
 
 `make demo CLUSTER=kubeconfig` plays it on the current context instead of a sandbox; CLUSTER may name a kubeconfig file.
-Leaves build/demo/ledger.db; DEMO_FOLDER names another folder. Exit codes: 0 it went as it should, 1 it did not (with
-the reason), 130 interrupted.
+Leaves build/demo/ledger.db and failed.stagereplay; DEMO_FOLDER names another folder. Exit codes: 0 it went as it should,
+1 it did not (with the reason), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.demo import tampering, world
+from tests.demo import release, tampering, world
 from tests.demo.controls import Controls, near
 from tests.demo.migration import Migration
 from tests.demo.story import Story
 from tests.demo.terminal import DemoFailed, Terminal
 
 FOLDER = Path(__file__).parents[2] / "build" / "demo"
-#: Printed at the end; `{ledger}` is as one types it in the repository.
+#: Printed at the end; `{ledger}` and `{bundle}` are as one types them in the repository.
 _NEXT = (
     "stagesetctl ledger show --outcome failed {ledger}",
     "stagesetctl ledger show --type 'action.*' {ledger}",
     "stagesetctl ledger show --type 'verify.*' -o json {ledger}",
+    "stagesetctl replay inspect {bundle}",
     "stagesetctl audit export --format csv --output story.csv {ledger}",
     'sqlite-utils query {ledger} "select type, count(*) as times from event group by type order by times desc" -t',
     "sqlite-utils query {ledger} \"select at, stage, body ->> 'operation' as operation,"
@@ -85,9 +86,10 @@ def _play(terminal: Terminal, cluster: str, folder: Path) -> None:
             controls.close()
     story.from_the_ledger(migrated=migration.run)
     _prove(controls, terminal)
+    bundle = _replay(controls, terminal, run=story.failed)
     terminal.title(f"Done in {terminal.passed_s:.0f} seconds. The ledger stays; try next")
     for line in _NEXT:
-        terminal.command(f".venv/bin/{line.format(ledger=near(controls.ledger))}")
+        terminal.command(f".venv/bin/{line.format(ledger=near(controls.ledger), bundle=near(bundle))}")
 
 
 def _world(terminal: Terminal, cluster: str, folder: Path) -> AbstractContextManager[world.World]:
@@ -106,6 +108,17 @@ def _prove(controls: Controls, terminal: Terminal) -> None:
         copy = tampering.tampered(controls.ledger, name, tamper)
         if controls.stagesetctl("audit", "verify", near(copy)) != 1:
             raise DemoFailed(f"the audit did not find what was done to {copy}")
+
+
+def _replay(controls: Controls, terminal: Terminal, *, run: str) -> Path:
+    """The broken release in one file, decided again without the cluster."""
+    terminal.title(f"Release {release.BROKEN} in one file, and decided again without any cluster")
+    bundle = controls.folder / "failed.stagereplay"
+    if controls.stagesetctl("replay", "export", "--ledger", near(controls.ledger), "-o", near(bundle), run):
+        raise DemoFailed(f"the run {run} was not exported")
+    if controls.stagesetctl("replay", "run", near(bundle)):
+        raise DemoFailed(f"the run in {bundle} was not reproduced")
+    return bundle
 
 
 def _interrupt(*_: object) -> None:

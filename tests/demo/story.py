@@ -28,6 +28,8 @@ class Story:
         self._world, self._terminal = controls.world, controls.terminal
         #: the run that was killed in its second stage
         self._killed = ""
+        #: the run of the broken release
+        self.failed = ""
 
     def begin(self) -> None:
         """Start everything."""
@@ -67,6 +69,8 @@ class Story:
             "the run halts",
             lambda status: ready(status)["reason"] == "StageFailed" and attempted(status) == release.BROKEN,
         )
+        # A retry may have begun: the run that failed is the one that the ledger says so of.
+        ((self.failed,),) = controls.ask("select run from event where type = 'run.failed' order by seq limit 1")
         self._world.show("get stagesets")
         revisions = [release.BROKEN, release.GOOD, release.GOOD]
         controls.show_stages(status, revisions, phases=["Ready", "Failed", "Pending"])

@@ -64,10 +64,14 @@ def test_the_story(tmp_path: Path) -> None:
         "VALID  ",
         "ALTERED at position ",
         "MISSING at position ",
+        "REPRODUCED  ",
+        "guards on: ",
+        "no environment, no sockets, programs or files",
         "$ .venv/bin/sqlite-utils query ",
     ):
         assert words in said
     _check_ledger(folder / "ledger.db")
+    assert (folder / "failed.stagereplay").is_file()
     _check_witnesses(folder)
     assert programs_of(folder) == []
 

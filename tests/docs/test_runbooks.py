@@ -18,7 +18,7 @@ PAGES = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / RUNBO
 HANDS = pages.ROOT / "reconciler/adapters/hands"
 REQUESTS = pages.ROOT / "reconciler/adapters/requests"
 #: Reasons of the API that nothing has yet, or that became StageFailed.
-NOT_USED = {reasons.RBAC_DENIED, reasons.STAGE_PROGRESSING, reasons.DEPENDENCY_NOT_READY, reasons.STALLED}
+NOT_USED = {reasons.RBAC_DENIED, reasons.STAGE_PROGRESSING}
 _WORD = re.compile(r"[A-Z][A-Za-z]+")
 
 

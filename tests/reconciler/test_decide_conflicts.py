@@ -12,7 +12,7 @@ from tests.reconciler.making import Stream, ids, items, opened, spec, stage, tag
 
 def in_the_way(*names: str) -> e.ApplyFinished:
     return e.ApplyFinished(
-        reason="Immutable",
+        reason="ImmutableField",
         message="spec.template: field is immutable",
         retryable=False,
         objects=items(*names, action="failed"),
@@ -112,7 +112,7 @@ def test_what_moved_here_from_another_stage_stays_moved():
     stream.until("apply", "db")
     answer = in_the_way("a")
     moved = e.Item(id=ids("b")[0], v="v1", uid="uid-b", rv="8", action="configured")
-    both = e.ApplyFinished(objects=[*answer.objects, moved], replace=answer.replace, reason="Immutable")
+    both = e.ApplyFinished(objects=[*answer.objects, moved], replace=answer.replace, reason="ImmutableField")
     assert tags(stream.answer(both, outcome="failed")) == ["stage.transferred", "replace.intended"]
     stream.rest()
     assert stream.owned("db") == {"a": "uid-a", "b": "uid-b"}

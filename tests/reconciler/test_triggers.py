@@ -13,6 +13,7 @@ from tests.reconciler.making import Stream, opened, pins, policy_for, spec
 NOT_READY = Obstacle(
     "SourceNotReady", "stage db: source ExternalArtifact shop/db is not ready: it has no Ready condition"
 )
+WAITING = Obstacle("DependencyNotReady", "dependsOn: StageSet shop/base is not ready")
 INVALID = Obstacle("InvalidSpec", "spec.stages: at least one")
 
 
@@ -141,6 +142,38 @@ def test_a_retry_uses_the_pins_that_are_kept_while_a_source_is_not_ready():
     snapshot = stream.state.run.snapshot
     stream.fact(event)
     assert stream.state.run.snapshot == snapshot
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "found"),
+    [
+        (Stream, {}, "run.blocked"),
+        (ready, {"revision": "v2"}, "run.blocked"),
+        (ready, {"generation": 2}, "run.blocked"),
+        (ready, {"requested_at": "t"}, "run.blocked"),
+        (ready, {"drifted": True}, "run.opened"),
+        (ready, {"deleting": True}, "run.opened"),
+        (failed, {"revision": "v2"}, "run.blocked"),
+    ],
+)
+def test_a_dependency_holds_what_is_new_and_nothing_that_was_begun(before, fields, found):
+    stream, look = before(), seen(**fields, obstacle=WAITING)
+    assert look.pins is not None
+    assert [e.tag_of(one) for one in settled(stream, look)] == [found]
+    if found == "run.blocked":
+        (opened,) = settled(stream, look._replace(obstacle=None))
+        assert opened.trigger in {"snapshot", "spec", "restored"}
+        assert list(opened.pins) == list(look.pins)
+
+
+def test_a_retry_goes_on_whatever_a_dependency_does():
+    stream = failed()
+    look = seen(obstacle=WAITING)
+    assert fact(stream, look) is None
+    stream.now_ms = stream.state.retry_ms
+    assert fact(stream, look).trigger == "retry"
+    # A newer revision takes its place, and waits.
+    assert [e.tag_of(one) for one in settled(stream, seen(revision="v2", obstacle=WAITING))] == ["run.blocked"]
 
 
 def test_a_retry_waits_for_a_spec_that_was_broken_meanwhile():

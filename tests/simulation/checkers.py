@@ -72,7 +72,8 @@ class Monitor:
             self.violations.append(f"I2: incarnation {incarnation} wrote {ref} after {self.current} had taken over")
         if ref.kind in PROJECTED:
             return None
-        if verb == "delete" and any(self._covers(state, "prune", ref) for state in self.states.values()):
+        deleting = ("prune", "replace") if verb == "delete" else ()
+        if any(self._covers(state, wanted, ref) for wanted in deleting for state in self.states.values()):
             return None
         intent = self.outside.intent_of(verb, ref)
         if intent is not None and (incarnation != self.current or self._acts(intent)):
@@ -102,7 +103,7 @@ class Monitor:
         pending, key = state.pending, entry_id(ref)
         if pending is None or pending.operation != wanted or state.run is None:
             return False
-        if isinstance(pending.event, e.PruneIntended):
+        if isinstance(pending.event, e.PruneIntended | e.ReplaceIntended):
             return any(item.id == key for item in pending.event.objects)
         return key in state.run.renders[pending.stage].versions
 

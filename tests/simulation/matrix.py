@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from ledger import events as e
 from ledger.log import Batch
 from reconciler.ports.cluster import Ref
-from tests.simulation.acting import VERBS, answer_truthfully, held
+from tests.simulation.acting import VERBS, Verb, answer_truthfully, held
 from tests.simulation.bases import DEPLOYMENT, SECRET, SHARED, Script
 from tests.simulation.http_server import LIMIT_S
 from tests.simulation.life import finish, told
@@ -22,6 +22,11 @@ from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import LEASE_S, OUTAGE_S, STANDS_S, World
 
 ACTION = "step"
+#: The rows. A Job is made and then started: each of the two requests is a row, and the effect is that it runs.
+ROWS: dict[str, Verb] = {
+    **{name: verb._replace(title="job, its creation") if name == "job" else verb for name, verb in VERBS.items()},
+    "job-start": VERBS["job"]._replace(title="job, its start", request="patch Job"),
+}
 #: Longest time until a StageSet is where it ends, in seconds.
 WITHIN_S = 400.0
 
@@ -110,7 +115,7 @@ def cells(
     *, scopes: tuple[Scope, ...] = ("Revision",), delays: tuple[float, ...] = (0.0,), again: bool = False
 ) -> Iterator[Cell]:
     """All combinations that there are: a wait has no effect, and onFailure no Lifetime."""
-    for name, verb in VERBS.items():
+    for name, verb in ROWS.items():
         for hook in HOOKS:
             for scope in scopes:
                 if hook == "onFailure" and scope == "Lifetime":
@@ -122,8 +127,18 @@ def cells(
                         yield from (Cell(name, hook, moment, kind, scope, delay, again) for delay in delays)
 
 
-#: The one cell that does not hold: the old controller creates the Job again, after the new one has deleted it.
-LATE = Cell("job", "pre", BEFORE_EFFECT, STOP, delay_s=120.0)
+#: So much later one that stood still goes on that the next one has ended everything, in seconds. A Job that its stage
+#: has deleted is created once more then, and never runs.
+LATE_S = 120.0
+
+
+def representatives() -> Iterator[Cell]:
+    """Each action at each moment, hooks and kinds of kill in turn."""
+    for row, verb in enumerate(ROWS):
+        found = [cell for cell in cells() if (cell.verb, cell.hook) == (verb, "pre")]
+        for column, first in enumerate(found[:: len(KINDS)]):
+            hook, kind = HOOKS[(row + column) % len(HOOKS)], KINDS[(row + 2 * column) % len(KINDS)]
+            yield first._replace(hook=hook, kind=kind)
 
 
 # ── the rule ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +151,7 @@ def expected(cell: Cell) -> Promise:
     is in doubt, and then it counts what the action is: performed again where that does no harm, compared with what was
     recorded where that tells, else left to an operator.
     """
-    verb, is_last = VERBS[cell.verb], cell.hook == "onFailure"
+    verb, is_last = ROWS[cell.verb], cell.hook == "onFailure"
     sound: End = "failed" if is_last else "Ready"
     if not _in_doubt(cell) or verb.doubt == "again":
         return Promise(verb.effects, sound)
@@ -157,7 +172,7 @@ def _in_doubt(cell: Cell) -> bool:
 
 def _can_compare(cell: Cell) -> bool:
     """Whether the object can be read again while that is tried."""
-    return VERBS[cell.verb].doubt != "compare" or cell.kind != LOST or OUTAGE_S + cell.delay_s < LOOKS_S
+    return ROWS[cell.verb].doubt != "compare" or cell.kind != LOST or OUTAGE_S + cell.delay_s < LOOKS_S
 
 
 def _made(cell: Cell) -> bool:
@@ -166,7 +181,7 @@ def _made(cell: Cell) -> bool:
         return True
     if cell.kind == FULL_KILL:
         # What was intended goes on until the kill, except what has to record first what it is going to touch.
-        return cell.moment == BEFORE_EFFECT or not VERBS[cell.verb].plans
+        return cell.moment == BEFORE_EFFECT or not ROWS[cell.verb].plans
     # A request that was on its way when the controller was stopped arrives when it goes on, if it has time left.
     in_time = LEASE_S + STANDS_S + cell.delay_s < LIMIT_S
     return cell.kind == STOP and cell.moment == BEFORE_EFFECT and in_time
@@ -212,7 +227,7 @@ async def _story(world: World, cell: Cell) -> Seen:
     spring = Spring(world, cell)
     world.trap = spring
     script = Script(world, two=_things(cell), three=(SHARED,))
-    action = VERBS[cell.verb].make(world, ACTION)
+    action = ROWS[cell.verb].make(world, ACTION)
     if cell.hook != "onFailure":
         action["scope"] = cell.scope
     script.release.stages[0]["actions"] = {cell.hook: [action]}
@@ -275,7 +290,7 @@ class Spring:
 
     def __init__(self, world: World, cell: Cell) -> None:
         self._world, self._cell = world, cell
-        self._verb = VERBS[cell.verb]
+        self._verb = ROWS[cell.verb]
         self.sprung = self._set = False
         world.outage_s += cell.delay_s
         world.stands_s += cell.delay_s

@@ -18,7 +18,7 @@ from reconciler.state import State, completion_key
 #: By the verb of an action, the requests with which it touches the cluster.
 _REQUESTS = {
     "patch": frozenset({"patch"}),
-    "job": frozenset({"create", "delete"}),
+    "job": frozenset({"create", "patch", "delete"}),
     "delete": frozenset({"delete"}),
     "apply": frozenset({"apply"}),
 }
@@ -39,7 +39,7 @@ class Intent(NamedTuple):
 class Deed(NamedTuple):
     """An effect that the world saw, or a request that is about to have one."""
 
-    #: http, create, patch, delete, apply
+    #: http, create, patch, delete, apply; of a Job: make (it does not run yet), start, delete
     what: str
     action: str
     key: str
@@ -49,6 +49,8 @@ class Deed(NamedTuple):
     #: UID and resource version before it; of an http request its method
     uid: str = ""
     before: str = ""
+    #: of a Job: whether it ran, or was to run, before
+    ran: bool = False
 
 
 class Outside:
@@ -102,14 +104,19 @@ class Outside:
         live = self.peek(ref) or {}
         metadata: dict[str, Any] = live.get("metadata", {})
         uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
-        return Deed(verb, intent.action, intent.key, intent.ver, incarnation, uid, version)
+        ran = bool(live) and not _is_suspended(live)
+        return Deed(verb, intent.action, intent.key, intent.ver, incarnation, uid, version, ran)
 
     def wrote(self, deed: Deed, ref: Ref) -> None:
         """The server has answered: did it change anything?"""
-        after = (self.peek(ref) or {}).get("metadata", {})
+        live = self.peek(ref) or {}
+        after = live.get("metadata", {})
         if after.get("resourceVersion", "") == deed.before:
             return
-        self._saw(deed._replace(uid=deed.uid or after.get("uid", "")))
+        what = deed.what
+        if ref.kind == "Job" and what != "delete":
+            what = "make" if deed.ran or _is_suspended(live) else "start"
+        self._saw(deed._replace(what=what, uid=deed.uid or after.get("uid", "")))
 
     def received(self, action: str, method: str, key: str, incarnation: int) -> None:
         """A server got a request."""
@@ -135,9 +142,9 @@ class Outside:
     # ── counting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def of(self, action: str) -> list[Deed]:
-        """What was seen of an action. Deleting a Job that failed is not what its action is for."""
+        """What was seen of an action. Of a Job it is that it runs: making or deleting one is not what it is for."""
         verb = self.intents[action].verb if action in self.intents else ""
-        return [one for one in self.deeds if one.action == action and not (verb == "job" and one.what == "delete")]
+        return [one for one in self.deeds if one.action == action and (verb != "job" or one.what == "start")]
 
     def seen(self, action: str, key: str) -> int:
         """How often an action took effect under a key."""
@@ -148,3 +155,7 @@ class Outside:
         found = self.of(action)
         keys = {one.key for one in found if one.key in self.repeatable and one.what == "http"}
         return len(keys) + sum(one.key not in self.repeatable or one.what != "http" for one in found)
+
+
+def _is_suspended(obj: Object) -> bool:
+    return bool(obj.get("spec", {}).get("suspend"))

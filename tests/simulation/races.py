@@ -55,7 +55,7 @@ class _Schedule(Mishaps):
         if world.standing or line.number != world.line.number:
             return ""
         world.stands_s = rng.choice([0.0, 0.05, 1.0, 15.0]) * rng.random()
-        world.ending_s = rng.choice([0.05, 0.5, 2.0]) * rng.random()
+        world.ending_s = rng.choice([0.05, 0.2, 0.2, 1.0]) * rng.random()
         return super().__call__(line, where, about)
 
 

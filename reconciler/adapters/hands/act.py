@@ -13,7 +13,7 @@ from reconciler.actions.deciding import unended
 from reconciler.actions.records import action_plan
 from reconciler.adapters.hands.actions import apply, delete, http, job, patch, wait
 from reconciler.adapters.hands.actions.acting import Acting
-from reconciler.adapters.hands.tools import Tools, stage_of
+from reconciler.adapters.hands.tools import Tools, failed, stage_of
 from reconciler.api import defaults
 from reconciler.api.types import Action, CompletionAnchor, StageSetSpec
 from reconciler.compute.inventory import entry_id
@@ -37,7 +37,12 @@ VERBS: dict[str, Verb] = {
 
 async def perform(tools: Tools, order: Order) -> Answer:
     """Perform an action, or look for what became of it."""
-    acting = _acting(tools, order)
+    try:
+        acting = await _acting(tools, order)
+    except (OperationError, ClusterError) as error:
+        intent = order.effect.event
+        assert isinstance(intent, ActionIntended)
+        return failed(ActionFinished, error, hook=intent.hook, action=intent.action)
     performed = [item for item in acting.seen if item.action == PERFORMED]
     verb = defaults.verb(acting.action)
     answer = acting.done(message="performed before") if performed else await VERBS[verb](acting)
@@ -46,7 +51,17 @@ async def perform(tools: Tools, order: Order) -> Answer:
     return await _witnessed(acting, acting.action.completion_anchor, answer)
 
 
-def _acting(tools: Tools, order: Order) -> Acting:
+def expression(order: Order) -> str:
+    """The expression that an action judges an object by; empty without one."""
+    intent, run = order.effect.event, order.state.run
+    assert isinstance(intent, ActionIntended)
+    assert run is not None, "an action is performed in a run"
+    wait = _action(run, msgspec.convert(run.spec, StageSetSpec), order.effect.stage, intent).wait
+    return wait.expr if wait is not None else ""
+
+
+async def _acting(tools: Tools, order: Order) -> Acting:
+    """What the verb is given. Raises what `Clusters.hand` raises where the target cluster cannot be reached at all."""
     effect, target, state = order.effect, order.target, order.state
     intent, run = effect.event, state.run
     assert isinstance(intent, ActionIntended)
@@ -59,20 +74,24 @@ def _acting(tools: Tools, order: Order) -> Acting:
     async def report(items: Sequence[Item], message: str) -> None:
         await order.report(ActionObserved(action=intent.action, objects=list(items), message=message))
 
+    action = _action(run, spec, effect.stage, intent)
+    account = defaults.service_account(spec, stage)
+    # A request that may have been sent must be told of whether or not the target cluster can be reached.
+    elsewhere = "" if defaults.verb(action) == "http" else defaults.kubeconfig(spec)
     return Acting(
         tools=tools,
         target=target,
         spec=spec,
         stage=effect.stage,
         hook=intent.hook,
-        action=_action(run, spec, effect.stage, intent),
+        action=action,
         key=effect.key,
         pin=plan.pin,
         first=effect.first,
         seen=tuple(state.acts[effect.key].objects.values()),
         earlier=_earlier(state, effect.stage, intent.action, effect.key),
         deadline_ms=to_ms(intent.deadline) if intent.deadline else 0,
-        hand=tools.clusters.hand(target.namespace, defaults.service_account(spec, stage)),
+        hand=await tools.clusters.hand(target.namespace, account, elsewhere),
         report=report,
     )
 
@@ -101,18 +120,23 @@ def anchor_ref(anchor: CompletionAnchor, *, namespace: str) -> Ref:
 async def _witnessed(acting: Acting, anchor: CompletionAnchor, answer: Answer) -> Answer:
     """The answer with its witness; without one the action counts as failed, but is not performed again for it."""
     try:
+        account = defaults.service_account(acting.spec, stage_of(acting.spec, acting.stage))
+        kubeconfig = defaults.kubeconfig(acting.spec)
+        cluster = (await acting.tools.clusters.hand(acting.target.namespace, account, kubeconfig)).cluster
         ref = anchor_ref(anchor, namespace=acting.target.namespace)
-        resource = await acting.hand.cluster.resource(ref.api_version, ref.kind)
+        resource = await cluster.resource(ref.api_version, ref.kind)
         ref = ref if resource.namespaced else ref._replace(namespace="")
-        found = await acting.hand.cluster.get(ref)
-    except ClusterError as error:
+        found = await cluster.get(ref)
+    except (OperationError, ClusterError) as error:
         return _unwitnessed(acting, anchor, answer, error)
     item = Item(id=entry_id(ref), v=ref.api_version.rpartition("/")[2], uid=found["metadata"]["uid"])
     assert isinstance(answer.event, ActionFinished)
     return answer._replace(event=replace(answer.event, anchor=item))
 
 
-def _unwitnessed(acting: Acting, anchor: CompletionAnchor, answer: Answer, error: ClusterError) -> Answer:
+def _unwitnessed(
+    acting: Acting, anchor: CompletionAnchor, answer: Answer, error: OperationError | ClusterError
+) -> Answer:
     what = "does not exist" if isinstance(error, NotFound) else f"cannot be read: {error.message}"
     message = (
         f"it ended well, but its completionAnchor {anchor.kind}/{anchor.name} {what}; it is looked for again with the "

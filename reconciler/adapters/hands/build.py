@@ -5,7 +5,6 @@ Secret values are in the wire form alone, which stays in memory.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,12 +18,13 @@ from reconciler.adapters.operations.manifests import Manifest, Placed, placed
 from reconciler.api import defaults, names
 from reconciler.api.types import StageSetSpec
 from reconciler.compute import archive, kustomization
+from reconciler.compute.conflicts import marked
 from reconciler.compute.manifests import canonical, object_digest
 from reconciler.compute.order import stamped
 from reconciler.compute.redaction import Redactor
-from reconciler.compute.secrecy import Rendered, render
+from reconciler.compute.secrecy import Rendered, render, spelled
 from reconciler.errors import ClusterError, OperationError
-from reconciler.ports.cluster import Cluster
+from reconciler.ports.cluster import Cluster, Object
 from reconciler.ports.hands import Answer, Target
 
 
@@ -76,7 +76,7 @@ async def kustomized(tools: Tools, body: bytes, *, path: str, patches: Sequence[
     def prepared() -> kustomization.BuildTree:
         return kustomization.prepare(archive.extract(body), path=path, patches=patches, tool=tools.tool)
 
-    return await tools.builder.build(await asyncio.to_thread(prepared))
+    return await tools.builder.build(await tools.builder.threads.in_thread(prepared))
 
 
 async def substituted(tools: Tools, wanted: Wanted, text: str) -> Substituted:
@@ -85,7 +85,7 @@ async def substituted(tools: Tools, wanted: Wanted, text: str) -> Substituted:
     Raises `OperationError` and `ClusterError` leaves.
     """
     variables = await read_variables(tools, wanted)
-    found = await asyncio.to_thread(render, text, variables.values, key=tools.key)
+    found = await tools.builder.threads.in_thread(render, text, variables.values, key=tools.key)
     hidden = [one for one in found if one.identity_is_secret]
     if hidden:
         raise OperationError(
@@ -94,7 +94,8 @@ async def substituted(tools: Tools, wanted: Wanted, text: str) -> Substituted:
             reason="SecretIdentity",
             retryable=False,
         )
-    return Substituted(found, Redactor(variables.secrets).scrub, variables.origins)
+    scrub = Redactor([*variables.secrets, *spelled(found)]).scrub
+    return Substituted(found, scrub, variables.origins)
 
 
 async def possible(cluster: Cluster, objects: Sequence[Manifest], *, scrub: Scrub) -> list[Placed]:
@@ -114,15 +115,17 @@ def _plain(patch: object) -> dict[str, object]:
 
 async def _built(tools: Tools, job: Job, found: Substituted) -> tuple[Answer, Wire | None]:
     target = job.target
+    stage = stage_of(job.spec, job.stage)
     labels = names.stage_labels(namespace=target.namespace, name=target.name, stage=job.stage)
-    objects = [
-        Manifest(obj=stamped(one.wire, labels=labels), digest=object_digest(stamped(one.record, labels=labels)))
-        for one in found.objects
-    ]
-    account = defaults.service_account(job.spec, stage_of(job.spec, job.stage))
-    hand = tools.clusters.hand(target.namespace, account)
+
+    def finished(obj: Object) -> Object:
+        return marked(stamped(obj, labels=labels), stage=stage)
+
+    objects = [Manifest(obj=finished(one.wire), digest=object_digest(finished(one.record))) for one in found.objects]
+    account = defaults.service_account(job.spec, stage)
+    hand = await tools.clusters.hand(target.namespace, account, defaults.kubeconfig(job.spec))
     places = await possible(hand.cluster, objects, scrub=found.scrub)
-    record = canonical([stamped(one.record, labels=labels) for one in found.objects])
+    record = canonical([finished(one.record) for one in found.objects])
     digest = await tools.journal.put_blob(record)
     wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), found.scrub, found.origins)
     items = [

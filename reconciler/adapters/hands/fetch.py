@@ -18,7 +18,7 @@ async def perform(tools: Tools, effect: Effect) -> Answer:
     if kept is not None:
         return ok(FetchFinished(size_bytes=len(kept), kept=True), blobs=(pin.digest,))
     try:
-        body = await tools.fetcher.fetch(pin.url, pin.digest)
+        body = await tools.fetcher.fetch(tools.address(pin), pin.digest)
     except OperationError as error:
         return failed(FetchFinished, error)
     return ok(FetchFinished(size_bytes=len(body)), blobs=(await tools.journal.put_blob(body),))

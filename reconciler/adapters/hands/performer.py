@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ledger.events import FetchIntended
-from reconciler.adapters.hands import act, apply, build, connect, fetch, prune, verify
+from reconciler.adapters.fair import working_for
+from reconciler.adapters.hands import act, apply, build, connect, fetch, prune, replace, verify
+from reconciler.adapters.hands.noting import Notebook
 from reconciler.adapters.hands.tools import Tools, Wire
+from reconciler.adapters.operations.claims import Claims
 from reconciler.api.types import StageSetSpec
 from reconciler.ports.hands import Answer, Order, Target
 from reconciler.state import plan_of
@@ -25,17 +28,21 @@ class Performer:
         #: of the stage at work, or the one that is looked at ahead of it: one for each target
         self._wires: dict[Target, tuple[str, Wire]] = {}
         self._fetching: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        #: of all who apply in this process
+        self.claims = Claims()
         self._operations: dict[str, Operation] = {
             "connect": self._connect,
             "fetch": self._fetch,
             "build": self._build,
             "apply": self._apply,
+            "replace": self._replace,
             "verify": self._verify,
             "prune": self._prune,
             "action": self._act,
         }
 
     async def perform(self, order: Order) -> Answer:
+        working_for(order.target.namespace)
         return await self._operations[order.effect.operation](order)
 
     def forget(self, target: Target) -> None:
@@ -49,10 +56,12 @@ class Performer:
         await asyncio.gather(*flights, return_exceptions=True)
 
     async def _act(self, order: Order) -> Answer:
-        return await act.perform(self._tools, order)
+        book = Notebook(self._tools, words=act.expression(order))
+        return await book.kept(await act.perform(book.tools, order))
 
     async def _connect(self, order: Order) -> Answer:
-        return await connect.perform(self._tools, order.effect, target=order.target)
+        book = Notebook(self._tools)
+        return await book.kept(await connect.perform(book.tools, order.effect, target=order.target))
 
     async def _fetch(self, order: Order) -> Answer:
         """One download for all who want the same artifact from the same place at the same time."""
@@ -61,21 +70,29 @@ class Performer:
         key = (intent.pin.url, intent.pin.digest)
         flight = self._fetching.get(key)
         if flight is None:
-            flight = asyncio.ensure_future(fetch.perform(self._tools, order.effect))
+            flight = asyncio.ensure_future(self._fetched(order))
             self._fetching[key] = flight
             flight.add_done_callback(lambda _: self._fetching.pop(key, None))
         # A run that is superseded leaves the others' download alone.
         return await asyncio.shield(flight)
 
+    async def _fetched(self, order: Order) -> Answer:
+        book = Notebook(self._tools)
+        return await book.kept(await fetch.perform(book.tools, order.effect))
+
     async def _build(self, order: Order) -> Answer:
-        answer, wire = await build.perform(self._tools, _job(order))
+        book = Notebook(self._tools)
+        answer, wire = await build.perform(book.tools, _job(order))
         if wire is not None:
             self._wires[order.target] = (order.effect.stage, wire)
-        return answer
+        return await book.kept(answer, always=book.has_variables)
 
     async def _apply(self, order: Order) -> Answer:
         wire = await self._wire(order)
-        return await apply.perform(self._tools, order.effect, target=order.target, state=order.state, wire=wire)
+        return await apply.perform(self._tools, order, wire=wire, claims=self.claims)
+
+    async def _replace(self, order: Order) -> Answer:
+        return await replace.perform(self._tools, order.effect, target=order.target, state=order.state)
 
     async def _verify(self, order: Order) -> Answer:
         async def scrubber() -> Callable[[str], str]:
@@ -89,6 +106,11 @@ class Performer:
 
     async def _prune(self, order: Order) -> Answer:
         return await prune.perform(self._tools, order.effect, target=order.target, state=order.state)
+
+    async def rendered(self, order: Order) -> str:
+        """Digest of what a stage renders to here; empty where it cannot be rendered."""
+        wire = await self._wire(order)
+        return "" if isinstance(wire, Answer) else wire.manifests
 
     async def _wire(self, order: Order) -> Wire | Answer:
         """The stage's objects for the wire; after a restart they are built again from the kept artifact."""

@@ -11,7 +11,7 @@ from reconciler.adapters.operations.prune import PruneEntry, PruneOptions, prune
 from reconciler.compute.inventory import entry_id, ref_of_entry
 from reconciler.compute.order import ref_words, some
 from reconciler.effects import Effect
-from reconciler.errors import ClusterError
+from reconciler.errors import ClusterError, OperationError
 from reconciler.ports.cluster import Cluster, Ref
 from reconciler.ports.hands import Answer, Target
 from reconciler.state import State, plan_of
@@ -29,14 +29,15 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State)
     assert isinstance(intent, PruneIntended)
     versions = {item.id: item.v for item in intent.objects}
     refs = [ref for key, version in versions.items() if (ref := ref_of_entry(key, version=version)) is not None]
-    hand = tools.clusters.hand(target.namespace, state.stages[effect.stage].service_account)
+    stage = state.stages[effect.stage]
     owner = Owner(namespace=target.namespace, name=target.name)
     left: list[Ref] = []
     try:
+        hand = await tools.clusters.hand(target.namespace, stage.service_account, stage.kubeconfig)
         result = await prune_set(hand.cluster, refs, options=PruneOptions(owner=owner))
         if result.ok and _is_teardown(state, effect.stage):
             left = await _terminated(hand.cluster, refs, owner=owner)
-    except ClusterError as error:
+    except (OperationError, ClusterError) as error:
         return failed(PruneFinished, error)
     still = {entry_id(ref) for ref in left}
     items = [_item(entry, versions[entry.id], still=still) for entry in result.entries]

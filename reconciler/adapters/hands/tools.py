@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ledger.events import Finished
-from reconciler.adapters.artifacts import Fetcher
+from ledger.events import Finished, Pin
 from reconciler.adapters.clusters import Clusters
 from reconciler.adapters.kustomize import Builder
+from reconciler.adapters.operations.failures import told
 from reconciler.adapters.operations.manifests import Manifest
-from reconciler.adapters.requests import Caller
 from reconciler.api.types import Stage, StageSetSpec
 from reconciler.errors import ClusterError, Forbidden, OperationError
 from reconciler.ports.clock import Clock
 from reconciler.ports.cluster import Ref
 from reconciler.ports.hands import Answer
 from reconciler.ports.journal import Journal
+from reconciler.ports.requests import Calling, Fetching
 
 F = TypeVar("F", bound=Finished)
+
+
+def _recorded(pin: Pin) -> str:
+    return pin.url
 
 
 class Tools(NamedTuple):
     """Shared by all operations."""
 
     clusters: Clusters
-    fetcher: Fetcher
+    fetcher: Fetching
     #: sends the requests of http actions
-    caller: Caller
+    caller: Calling
     builder: Builder
     #: identity of the kustomize that builds
     tool: str
@@ -35,6 +39,8 @@ class Tools(NamedTuple):
     clock: Clock
     #: key of this installation for tokens of secret values; never recorded
     key: bytes
+    #: the whole address of a pinned artifact, of which the record lacks what may be a credential
+    address: Callable[[Pin], str] = _recorded
 
 
 class Wire(NamedTuple):
@@ -64,12 +70,12 @@ def ok(event: Finished, *, blobs: tuple[str, ...] = ()) -> Answer:
 def failed(kind: type[F], error: OperationError | ClusterError, **fields: Any) -> Answer:
     """A failure as a value: reason, sentence, whether trying again can help, and what was seen."""
     if isinstance(error, OperationError):
-        reason, retryable, evidence = error.reason, error.retryable, error.evidence
+        reason, retryable, message, evidence = error.reason, error.retryable, error.message, error.evidence
     else:
         reason, retryable = type(error).__name__, True
-        evidence = {"status": error.status} if error.status else {}
+        message, evidence = told(error)
     return Answer(
-        kind(reason=reason, message=error.message, retryable=retryable, evidence=evidence, **fields),
+        kind(reason=reason, message=message, retryable=retryable, evidence=evidence, **fields),
         "refused" if isinstance(error, Forbidden) else "failed",
     )
 

@@ -54,7 +54,7 @@ async def read_variables(tools: Tools, wanted: Wanted) -> Variables:
         return Variables(values, ())
     # CONTRACT §4.5: read as the StageSet's ServiceAccount, not the stage's, in the StageSet's namespace.
     namespace = wanted.target.namespace
-    cluster = tools.clusters.hand(namespace, wanted.spec.service_account_name).cluster
+    cluster = tools.clusters.local(namespace, wanted.spec.service_account_name).cluster
     for reference in post_build.substitute_from:
         found = await _read(cluster, reference, namespace=namespace)
         if found is None:

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import msgspec
 
+from ledger.errors import LedgerError
 from ledger.events import Item, VerifyFinished, VerifyIntended
 from ledger.instant import to_ms
-from reconciler.adapters.clusters import Hand
 from reconciler.adapters.hands.tools import Tools, failed, ok, stage_of
 from reconciler.adapters.operations.evidence import evidence_of
+from reconciler.adapters.operations.failures import scrubbed
 from reconciler.adapters.operations.verify import Seen, Verification, VerifyOptions, resolve_checks
 from reconciler.api.types import StageSetSpec
 from reconciler.api.types.stage import ReadyChecks
-from reconciler.compute.assess import Assessment, targets_of
+from reconciler.compute.assess import Assessment, Targets, targets_of
+from reconciler.compute.inputs import Inputs, encode
 from reconciler.compute.inventory import entry_id, ref_of_entry
+from reconciler.compute.judging import Sight, recorded
 from reconciler.effects import Effect
-from reconciler.errors import ClusterError
-from reconciler.ports.cluster import Ref
+from reconciler.errors import ClusterError, OperationError
+from reconciler.ports.cluster import Cluster, Ref
 from reconciler.ports.hands import Answer, Target
 from reconciler.state import State
 
@@ -41,14 +46,13 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     intent, run = effect.event, state.run
     assert isinstance(intent, VerifyIntended)
     assert run is not None, "a stage is verified in a run"
-    hand = tools.clusters.hand(target.namespace, state.stages[effect.stage].service_account)
-    checks = stage_of(msgspec.convert(run.spec, StageSetSpec), effect.stage).ready_checks or _NO_CHECKS
+    stage = state.stages[effect.stage]
     applied = _applied(state, effect.stage)
     try:
-        named = await resolve_checks(hand.cluster, checks.checks, namespace=target.namespace)
-    except ClusterError as error:
+        hand = await tools.clusters.hand(target.namespace, stage.service_account, stage.kubeconfig)
+        targets = await targets_in(hand.cluster, state, effect.stage, namespace=target.namespace)
+    except (OperationError, ClusterError) as error:
         return failed(VerifyFinished, error)
-    targets = targets_of(list(applied), checks=named, exprs=checks.exprs, disable_wait=checks.disable_wait)
     result: asyncio.Future[Assessment] = asyncio.get_running_loop().create_future()
     verification = Verification(
         hand.watches,
@@ -65,8 +69,30 @@ async def perform(tools: Tools, effect: Effect, *, target: Target, state: State,
     finally:
         verification.close()
     if late or found.failed:
-        return await _unready(hand, found, verification, late=late, scrub=await scrubber())
+        sight = Sight(verification.objects(), verification.unreadable(), tools.clock.now_ms())
+        scrub = await scrubber()
+        evidence = await evidence_of(hand.cluster, found, objects=sight.objects, scrub=scrub)
+        judged = recorded(sight, targets, message=found.message, scrub=partial(scrubbed, scrub=scrub))
+        event = unready(found, late=late, scrub=scrub, evidence=evidence)
+        return Answer(event, "failed", await _kept(tools, judged))
     return ok(VerifyFinished(message=found.message))
+
+
+async def targets_in(cluster: Cluster, state: State, stage: str, *, namespace: str) -> Targets:
+    """What is to be verified of a stage in this run. Raises `ClusterError` leaves."""
+    assert state.run is not None, "a stage is verified in a run"
+    checks = stage_of(msgspec.convert(state.run.spec, StageSetSpec), stage).ready_checks or _NO_CHECKS
+    named = await resolve_checks(cluster, checks.checks, namespace=namespace)
+    applied = list(_applied(state, stage))
+    return targets_of(applied, checks=named, exprs=checks.exprs, disable_wait=checks.disable_wait)
+
+
+async def _kept(tools: Tools, judged: Inputs | None) -> tuple[str, ...]:
+    """What was judged, beside the answer; without it where the ledger has no room for it just now."""
+    data = encode(judged) if judged is not None else None
+    with suppress(LedgerError):
+        return () if data is None else (await tools.journal.put_blob(data),)
+    return ()
 
 
 def _settle(result: asyncio.Future[Assessment], found: Assessment) -> None:
@@ -95,25 +121,23 @@ def _applied(state: State, stage: str) -> dict[Ref, Seen]:
     return found
 
 
-async def _unready(
-    hand: Hand, found: Assessment, verification: Verification, *, late: bool, scrub: Callable[[str], str]
-) -> Answer:
+def unready(
+    found: Assessment, *, late: bool, scrub: Callable[[str], str], evidence: dict[str, Any] | None = None
+) -> VerifyFinished:
     """The failure, with evidence that the cluster itself forgets in an hour."""
-    evidence = await evidence_of(hand.cluster, found, objects=verification.objects(), scrub=scrub)
     items = [
         Item(
-            id=entry_id(unready.ref),
-            v=unready.ref.api_version.rpartition("/")[2],
-            action=unready.status,
-            message=scrub(unready.message),
+            id=entry_id(one.ref),
+            v=one.ref.api_version.rpartition("/")[2],
+            action=one.status,
+            message=scrub(one.message),
         )
-        for unready in (*found.failed, *found.pending)
+        for one in (*found.failed, *found.pending)
     ]
-    event = VerifyFinished(
+    return VerifyFinished(
         reason="VerifyTimeout" if late else "VerifyFailed",
         message=scrub(f"{'timed out: ' if late else ''}{found.message}"),
         retryable=True,
-        evidence=evidence,
+        evidence=evidence or {},
         objects=items,
     )
-    return Answer(event, "failed")

@@ -7,17 +7,17 @@ from reconciler.adapters.kubernetes.lean import parents_unexecuted
 
 with parents_unexecuted():
     from reconciler.adapters.kubernetes.cluster import KubernetesCluster
-    from reconciler.adapters.kubernetes.connect import from_kubeconfig, from_kubeconfig_dict, from_target, in_cluster
+    from reconciler.adapters.kubernetes.connect import from_kubeconfig, in_cluster
     from reconciler.adapters.kubernetes.identity import ServiceAccountToken, TokenSource
     from reconciler.adapters.kubernetes.limits import Limits
+    from reconciler.adapters.kubernetes.remote import Remotes
 
 __all__ = [
     "KubernetesCluster",
     "Limits",
+    "Remotes",
     "ServiceAccountToken",
     "TokenSource",
     "from_kubeconfig",
-    "from_kubeconfig_dict",
-    "from_target",
     "in_cluster",
 ]

@@ -15,10 +15,10 @@ import msgspec
 
 from reconciler.adapters.kubernetes import paths, reviews, watching
 from reconciler.adapters.kubernetes.discovery import Discovery
-from reconciler.adapters.kubernetes.failures import from_transport
+from reconciler.adapters.kubernetes.failures import UNANSWERED, from_transport
 from reconciler.adapters.kubernetes.identity import Bearer, Identity, Impersonating, TokenSource
 from reconciler.adapters.kubernetes.server import JSON, Call, Server
-from reconciler.errors import BadRequest, NoSuchKind, Unavailable
+from reconciler.errors import BadRequest, NoSuchKind, TooManyRequests, Unavailable
 from reconciler.ports.cluster import Cascade, Cluster, Object, ObjectList, PatchType, Ref, Resource, Scope, WatchEvent
 
 #: Of creations and replacements, for which the port names none.
@@ -64,6 +64,11 @@ class KubernetesCluster:
     def identity(self) -> str:
         """Who asks, for sentences."""
         return self._identity.name
+
+    @property
+    def spent(self) -> bool:
+        """Whether the server refused the credential and there is no other: a new client is needed."""
+        return self._identity.spent
 
     def as_service_account(self, tokens: TokenSource, *, name: str) -> KubernetesCluster:
         """The same server as the bearer of `tokens` and nobody else; `name` is for sentences."""
@@ -224,7 +229,7 @@ class KubernetesCluster:
         except NoSuchKind:
             self._discovery.forget(scope.api_version)
             raise
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except UNANSWERED as error:
             if not (self._closed or self._server.closed):
                 raise from_transport(
                     self._server.asked(call, identity=self._identity), error=error, timeout_s=total_s
@@ -258,6 +263,10 @@ class KubernetesCluster:
             raise Unavailable(f"{self.server} was not asked to {call.what}: this identity is closed.")
         try:
             return await self._server.send(call, identity=self._identity, bare=self._bare)
+        except TooManyRequests as error:
+            # Spread, so that those who were sent away do not come back together.
+            self._server.rest(error.retry_after_s * (1 + self._jitter()))
+            raise
         except NoSuchKind:
             if api_version:
                 self._discovery.forget(api_version)

@@ -1,20 +1,17 @@
-"""Makes a KubernetesCluster from a kubeconfig, from the Pod it runs in, or from a tenant's kubeconfig.
+"""Makes a KubernetesCluster from the operator's kubeconfig, or from the Pod it runs in.
 
-`kubernetes.aio` reads the operator's own configuration (token files, plugins, certificates). A tenant's kubeconfig
-never reaches that loader: it is checked and only its checked values are used. Invariant: no key stays on disk.
+`kubernetes.aio` reads this configuration with its token files, plugins and certificates; a tenant's kubeconfig never
+reaches that loader. Invariant: no key stays on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import kube_config
@@ -29,6 +26,7 @@ from reconciler.adapters.kubernetes.identity import Configured
 from reconciler.adapters.kubernetes.limits import Limits
 from reconciler.adapters.kubernetes.server import Server
 from reconciler.compute import kubeconfig
+from reconciler.compute.urlguard import Guard
 from reconciler.errors import OperationError
 
 _LIMITS = Limits()
@@ -58,7 +56,7 @@ async def from_kubeconfig(
 
     try:
         async with _loaded(configuration, source, context):
-            server = _server(configuration, limits, where=source)
+            server = server_of(configuration, limits, where=source)
     except OperationError:
         raise
     except Exception as error:  # noqa: BLE001 - the loader and its plugins raise what they like, texts may hold secrets
@@ -89,39 +87,10 @@ def in_cluster(
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - ConfigException, OSError and whatever else the loader meets
         raise _unusable("the Pod's ServiceAccount", _reason(error)) from None
-    server = _server(configuration, limits, where="the Pod's ServiceAccount")
+    server = server_of(configuration, limits, where="the Pod's ServiceAccount")
     return KubernetesCluster(
         server, Configured(configuration, name="the Pod's ServiceAccount", reload=load), jitter=jitter
     )
-
-
-def from_kubeconfig_dict(
-    document: Mapping[str, Any], *, where: str, jitter: Callable[[], float], limits: Limits = _LIMITS
-) -> KubernetesCluster:
-    """A tenant's kubeconfig, parsed. Raises `OperationError` as `reconciler.compute.kubeconfig.check` does."""
-    return from_target(kubeconfig.check(document, where=where), where=where, jitter=jitter, limits=limits)
-
-
-def from_target(
-    target: kubeconfig.Target, *, where: str, jitter: Callable[[], float], limits: Limits = _LIMITS
-) -> KubernetesCluster:
-    """A tenant's kubeconfig, checked. Raises `OperationError` when a certificate or key in it cannot be used."""
-    configuration = Configuration(
-        host=target.server,
-        verify_ssl=not target.insecure,
-        tls_server_name=target.tls_server_name or None,
-        proxy=target.proxy_url or None,
-        ca_cert_data=target.ca_pem.decode() or None,
-    )
-    authorization = _authorization(target)
-    if authorization:
-        configuration.api_key["BearerToken"] = authorization
-    with tempfile.TemporaryDirectory() as folder:
-        if target.cert_pem:
-            configuration.cert_file = _written(folder, "tls.crt", target.cert_pem)
-            configuration.key_file = _written(folder, "tls.key", target.key_pem)
-        server = _server(configuration, limits, where=where)
-    return KubernetesCluster(server, Configured(configuration, name=f"context {target.context}"), jitter=jitter)
 
 
 @asynccontextmanager
@@ -136,30 +105,16 @@ async def _loaded(configuration: Configuration, source: str, context: str | None
             kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
 
 
-def _server(configuration: Configuration, limits: Limits, *, where: str) -> Server:
+def server_of(configuration: Configuration, limits: Limits, *, where: str, guard: Guard | None = None) -> Server:
+    """The server of a configuration, as `Server` with `guard`. Raises `OperationError` where something is no use."""
     # Python 3.13 asks for extensions that the certificates of common installers lack; kubectl does not ask for them.
     configuration.disable_strict_ssl_verification = True
     if "@" in configuration.host:
         raise _unusable(where, "the server's URL holds a user name; put the credential into the user's entry")
     try:
-        return Server(configuration, limits=limits)
+        return Server(configuration, limits=limits, guard=guard)
     except (ssl.SSLError, OSError, ValueError) as error:
         raise _unusable(where, f"a certificate, key or URL in it cannot be used ({type(error).__name__})") from None
-
-
-def _authorization(target: kubeconfig.Target) -> str:
-    if target.token:
-        return f"Bearer {target.token}"
-    if target.username:
-        return "Basic " + base64.b64encode(f"{target.username}:{target.password}".encode()).decode()
-    return ""
-
-
-def _written(folder: str, name: str, pem: bytes) -> str:
-    """OpenSSL reads a client certificate from files only; the folder is private and gone when this module returns."""
-    path = Path(folder) / name
-    path.write_bytes(pem)
-    return str(path)
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from reconciler.adapters.kubernetes.scrub import scrub
+from reconciler.adapters.requests.resolving import ForbiddenAddress
 from reconciler.errors import (
     AlreadyExists,
     BadRequest,
@@ -45,6 +46,10 @@ _BY_CODE: dict[int, type[ClusterError]] = {
 }
 
 
+#: What a request ends with that got no complete answer.
+UNANSWERED = (aiohttp.ClientError, TimeoutError, OSError, ForbiddenAddress)
+
+
 class Asked(NamedTuple):
     """What an error sentence says about the request."""
 
@@ -55,6 +60,8 @@ class Asked(NamedTuple):
     #: Who asked: the identity's name.
     who: str
     secrets: Sequence[str] = ()
+    #: Whether an answer that is no Status may be repeated.
+    quoting: bool = True
 
 
 def from_answer(asked: Asked, *, code: int, body: bytes, retry_after: str = "") -> ClusterError:
@@ -86,6 +93,8 @@ def from_transport(asked: Asked, *, error: Exception, timeout_s: float) -> Unava
 
 def _transport_cause(error: Exception, timeout_s: float) -> str:
     match error:
+        case ForbiddenAddress():
+            return str(error)
         case aiohttp.ConnectionTimeoutError():
             return "no connection in time; check the address and the network policy"
         case TimeoutError():
@@ -126,6 +135,8 @@ def _without_status(asked: Asked, code: int, body: bytes, *, retry_after: str) -
     excerpt = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_EXCERPT_CHARS]
     pause = min(_seconds(retry_after), RETRY_AFTER_S_MAX)
     said = f': "{excerpt}"' if excerpt else " and an empty body"
+    if not asked.quoting:
+        said = ", which is not how a Kubernetes API server answers"
     leaf = _leaf(code, reason="", details={})
     return leaf(f"{asked.server} answered {code} to {asked.what}{said}.", retry_after_s=pause)
 

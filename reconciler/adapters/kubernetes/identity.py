@@ -13,7 +13,7 @@ from typing import Protocol
 
 from kubernetes.aio.client import Configuration
 
-from reconciler.errors import Unauthorized, Unavailable
+from reconciler.errors import BadRequest, NoAccount, NotFound, Unauthorized, Unavailable
 from reconciler.ports.cluster import Cluster
 
 AUTHORIZATION = "Authorization"
@@ -40,6 +40,10 @@ class Identity(Protocol):
 
     async def headers(self) -> dict[str, str]:
         """A fresh dict of headers, refreshed credentials included. Raises `ClusterError`."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether the credential was refused and there is no way to another one."""
 
     def refused(self, headers: dict[str, str]) -> None:
         """The server answered 401 to these headers: the next ones shall hold a new credential if there is one."""
@@ -72,12 +76,18 @@ class Configured:
             ) from None
         return {AUTHORIZATION: header_value(value.strip(), who=self.name)} if value else {}
 
+    @property
+    def spent(self) -> bool:
+        return self._stale and self._reload is None
+
     def refused(self, headers: dict[str, str]) -> None:
         self._stale = True
 
 
 class Bearer:
-    """A token as the only credential."""
+    """A token as the only credential; another one can always be asked for."""
+
+    spent = False
 
     def __init__(self, source: TokenSource, *, name: str) -> None:
         self.name = name
@@ -103,6 +113,10 @@ class Impersonating:
         headers["Impersonate-User"] = self._user
         return headers
 
+    @property
+    def spent(self) -> bool:
+        return self._base.spent
+
     def refused(self, headers: dict[str, str]) -> None:
         self._base.refused(headers)
 
@@ -126,7 +140,7 @@ class ServiceAccountToken:
         self._minting = asyncio.Lock()
 
     async def token(self) -> str:
-        """The kept token, or a new one. Raises the `ClusterError` of the TokenRequest."""
+        """The kept token, or a new one. Raises the `ClusterError` of the TokenRequest, `NoAccount` for its 404."""
         if not self._fresh():
             async with self._minting:
                 if not self._fresh():
@@ -145,6 +159,13 @@ class ServiceAccountToken:
         try:
             async with asyncio.timeout(self.mint_s):
                 token, expires = await self._cluster.token(self._namespace, self._name, expires_s=self._lifetime_s)
+        except (NotFound, BadRequest) as error:
+            # What cannot be a name is refused before anybody is asked: then there is no Status.
+            if isinstance(error, BadRequest) and error.status:
+                raise
+            raise NoAccount(
+                f"{who} does not exist: create it, or correct serviceAccountName", status=error.status
+            ) from None
         except TimeoutError:
             raise Unavailable(f"No token for {who} within {self.mint_s:g} s; it is tried again.") from None
         try:

@@ -30,5 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     page_items_max: int = 500
     #: One complete list.
     list_items_max: int = 200_000
-    #: Requests in flight to one server; watches are not counted.
+    #: Requests in flight to one server; watches are not counted. Tenants that wait take turns.
     concurrent_max: int = 16
+    #: The longest that a tenant's requests are held back after a 429, whatever pause the server asks for.
+    rest_s_max: float = 30.0

@@ -15,6 +15,9 @@ import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from reconciler.adapters.requests.resolving import GuardedResolver
+from reconciler.compute.urlguard import Guard
+
 #: Below the 90 s after which kube-apiserver closes an idle connection.
 KEEP_ALIVE_S = 60.0
 #: Flow control of one connection; also the most that a watch nobody reads from keeps in memory.
@@ -26,7 +29,14 @@ class BodyTooLarge(Exception):
 
 
 class Pool(RESTClientObject):
-    """The rest layer with TCP keep-alive and without limits of its own: the server's semaphore is the limit."""
+    """The rest layer with TCP keep-alive and without limits of its own: the server's semaphore is the limit.
+
+    With a guard, every address that a name leads to is judged in the same breath as it is dialled.
+    """
+
+    def __init__(self, configuration: Configuration, *, guard: Guard | None = None) -> None:
+        super().__init__(configuration)
+        self._guard = guard
 
     def session(self) -> aiohttp.ClientSession:
         """The shared session; made at the first use, because it belongs to the running event loop."""
@@ -51,8 +61,12 @@ class Pool(RESTClientObject):
         return options
 
     def _create_connector(self) -> aiohttp.TCPConnector:
+        resolving: dict[str, Any] = {}
+        if self._guard is not None:
+            resolver = GuardedResolver(aiohttp.DefaultResolver(), guard=self._guard)
+            resolving = {"resolver": resolver, "use_dns_cache": False}
         return aiohttp.TCPConnector(
-            ssl=self.ssl_context, limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=_kept_alive
+            ssl=self.ssl_context, limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=_kept_alive, **resolving
         )
 
 

@@ -6,7 +6,6 @@ answer outside 2xx is a `ClusterError`; a 429 or 503 is raised, never slept thro
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple
@@ -15,12 +14,14 @@ import aiohttp
 from kubernetes.aio.client import Configuration
 from yarl import URL
 
+from reconciler.adapters.fair import FairSlots
 from reconciler.adapters.kubernetes import failures
-from reconciler.adapters.kubernetes.failures import Asked
+from reconciler.adapters.kubernetes.failures import UNANSWERED, Asked
 from reconciler.adapters.kubernetes.identity import Identity, masked
 from reconciler.adapters.kubernetes.limits import Limits
 from reconciler.adapters.kubernetes.pool import BodyTooLarge, Pool, is_dropped, read_body, without_client_certificate
 from reconciler.adapters.kubernetes.scrub import secrets_of_body
+from reconciler.compute.urlguard import Guard
 from reconciler.errors import Unavailable
 
 JSON = "application/json"
@@ -54,16 +55,21 @@ class _Answer(NamedTuple):
 
 
 class Server:
-    """Shared by all identities on one API server; close it once, last."""
+    """Shared by all identities on one API server; close it once, last.
 
-    def __init__(self, configuration: Configuration, *, limits: Limits) -> None:
+    `guard` judges the addresses of a server that a tenant chose; what it answers is then not quoted either, unless it
+    is a Kubernetes Status: else a tenant would read what only the controller can reach.
+    """
+
+    def __init__(self, configuration: Configuration, *, limits: Limits, guard: Guard | None = None) -> None:
         self.limits = limits
+        self._quoting = guard is None
         self._base = configuration.host.rstrip("/")
         self.name = str(URL(self._base).origin())
-        self._pool = Pool(configuration)
+        self._pool = Pool(configuration, guard=guard)
         certified = bool(configuration.cert_file)
-        self._bare_pool = Pool(without_client_certificate(configuration)) if certified else self._pool
-        self._slots = asyncio.Semaphore(limits.concurrent_max)
+        self._bare_pool = Pool(without_client_certificate(configuration), guard=guard) if certified else self._pool
+        self._slots = FairSlots(limits.concurrent_max)
         self._timeout = aiohttp.ClientTimeout(total=limits.request_s, sock_connect=limits.connect_s)
         self._streams: set[aiohttp.ClientResponse] = set()
         self.closed = False
@@ -115,14 +121,19 @@ class Server:
             asked = self.asked(call, identity=identity, headers=headers)
             raise failures.from_answer(asked, code=response.status, body=body, retry_after=retry_after)
 
+    def rest(self, seconds: float) -> None:
+        """Hold back what the tenant at work asks for next: the server has no room for it (429). Others go on."""
+        self._slots.rest(min(seconds, self.limits.rest_s_max))
+
     def asked(self, call: Call, *, identity: Identity, headers: dict[str, str] | None = None) -> Asked:
         """What an error about `call` may say."""
         secrets = masked(headers or {}) + (secrets_of_body(call.body) if call.sensitive else [])
-        return Asked(server=self.name, what=call.what, who=identity.name, secrets=secrets)
+        return Asked(self.name, call.what, identity.name, secrets=secrets, quoting=self._quoting)
 
     async def close(self) -> None:
         """Close all connections; streams end."""
         self.closed = True
+        self._slots.close()
         for response in tuple(self._streams):
             # Closing the session alone leaves a reader waiting until its time-out.
             response.close()
@@ -134,7 +145,7 @@ class Server:
         bytes_max = call.bytes_max or self.limits.response_bytes_max
         try:
             # Only the exchange holds a slot: refreshing a credential may itself need one.
-            async with self._slots:
+            async with self._slots.turn():
                 try:
                     return await self._once(call, headers, bare=bare, bytes_max=bytes_max)
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -145,7 +156,7 @@ class Server:
             raise TooLarge(
                 f"{self.name} answered {call.what} with more than {bytes_max} bytes, which is the limit."
             ) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except UNANSWERED as error:
             asked = Asked(server=self.name, what=call.what, who=identity.name)
             raise failures.from_transport(asked, error=error, timeout_s=self.limits.request_s) from None
 

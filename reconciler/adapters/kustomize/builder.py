@@ -7,9 +7,11 @@ Not the tool: it only decides whether to run it. Invariant: at any time at most 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from typing import Protocol
 
+from reconciler.adapters.fair import FairSlots
 from reconciler.compute.kustomization import BuildTree
 from reconciler.errors import OperationError
 
@@ -50,6 +52,8 @@ class Builder:
         self._recent = _Recent(cache_bytes_max)
         #: Failures that equal inputs must repeat, so that a retry does not run the tool to hear them again.
         self._failures: OrderedDict[str, OperationError] = OrderedDict()
+        #: What keeps a processor busy around a build, in turns as well.
+        self.threads = FairSlots(os.cpu_count() or 1)
         #: Times that the tool was run.
         self.builds = 0
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.adapters.fair import FairSlots
 from reconciler.adapters.kustomize.tool import Tool
 from reconciler.compute.kustomization import BuildTree
 from reconciler.compute.sizes import human_bytes
@@ -47,7 +48,7 @@ class Kustomize:
         """`scratch` is where the private directories are made: memory if there is some, else the system's default."""
         self._tool, self._limits = tool, limits or BuildLimits()
         self._scratch = scratch or (_SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None)
-        self._slots = asyncio.Semaphore(self._limits.concurrent_max)
+        self._slots = FairSlots(self._limits.concurrent_max)
 
     @property
     def identity(self) -> str:
@@ -59,10 +60,10 @@ class Kustomize:
 
         Raises `OperationError`: `BuildFailed`, `BuildOutputTooLarge` (not retryable), `BuildTimeout` (retryable).
         """
-        async with self._slots:
+        async with self._slots.turn():
             private = _private_directory(self._scratch)
             try:
-                await _to_the_end(_write, Path(private) / "tree", tree)
+                await _to_the_end(write, Path(private) / "tree", tree)
                 return await self._run(private, tree)
             finally:
                 await _to_the_end(shutil.rmtree, private, True)
@@ -75,7 +76,7 @@ class Kustomize:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=private,
-            env=_environment(private),
+            env=environment(private),
             start_new_session=True,
         )
         try:
@@ -87,7 +88,7 @@ class Kustomize:
         finally:
             await _end(process)
         if code != 0:
-            raise self._failed(errors, private, tree)
+            raise failed(errors, private, tree=tree, limits=self._limits)
         return output.decode("utf-8", "replace")
 
     async def _collect(self, process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
@@ -97,22 +98,26 @@ class Kustomize:
             output = group.create_task(_read(process.stdout, self._limits.output_bytes_max + 1))
             errors = group.create_task(_read(process.stderr, self._limits.error_bytes_max))
         if len(output.result()) > self._limits.output_bytes_max:
-            raise self._too_large()
+            raise too_large(self._limits)
         return output.result(), errors.result()
-
-    def _failed(self, errors: bytes, private: str, tree: BuildTree) -> OperationError:
-        said = _cleaned(errors.decode("utf-8", "replace"), private)[: self._limits.message_chars_max]
-        message = f"kustomize cannot build {_named(tree)}: {said or 'it gave no reason'}"
-        return OperationError(message, reason="BuildFailed", retryable=False)
 
     def _too_slow(self, tree: BuildTree) -> OperationError:
         message = f"kustomize did not build {_named(tree)} within {self._limits.total_s:g} s: split the stage"
         return OperationError(message, reason="BuildTimeout", retryable=True)
 
-    def _too_large(self) -> OperationError:
-        cap = human_bytes(self._limits.output_bytes_max)
-        message = f"kustomize rendered more than {cap}: split the stage"
-        return OperationError(message, reason="BuildOutputTooLarge", retryable=False)
+
+def failed(errors: bytes, private: str, *, tree: BuildTree, limits: BuildLimits) -> OperationError:
+    """The failure of a build that ended badly, from what kustomize said; `private` is the directory it worked in."""
+    said = _cleaned(errors.decode("utf-8", "replace"), private)[: limits.message_chars_max]
+    message = f"kustomize cannot build {_named(tree)}: {said or 'it gave no reason'}"
+    return OperationError(message, reason="BuildFailed", retryable=False)
+
+
+def too_large(limits: BuildLimits) -> OperationError:
+    """The failure of a build that rendered too much."""
+    cap = human_bytes(limits.output_bytes_max)
+    message = f"kustomize rendered more than {cap}: split the stage"
+    return OperationError(message, reason="BuildOutputTooLarge", retryable=False)
 
 
 async def _to_the_end(work: Callable[..., object], *args: object) -> None:
@@ -134,7 +139,8 @@ def _private_directory(scratch: str | None) -> str:
     return tempfile.mkdtemp(prefix="stageset-build-", dir=scratch)
 
 
-def _write(root: Path, tree: BuildTree) -> None:
+def write(root: Path, tree: BuildTree) -> None:
+    """The tree as files."""
     root.mkdir(mode=0o700)
     made = {root}
     for name, content in tree.files.items():
@@ -145,7 +151,7 @@ def _write(root: Path, tree: BuildTree) -> None:
         path.write_bytes(content)
 
 
-def _environment(private: str) -> dict[str, str]:
+def environment(private: str) -> dict[str, str]:
     """No PATH, so that no git, helm or plugin can be started; no kubeconfig, no credentials, no way out."""
     return {"HOME": private, "TMPDIR": private, "HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE}
 

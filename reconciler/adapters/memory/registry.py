@@ -17,6 +17,7 @@ from reconciler.adapters.memory import (
     metadata,
     ownership,
     rules,
+    services,
     status,
     strategy,
     typed,
@@ -64,10 +65,13 @@ def _insert(world: World, kind: Kind, *, wanted: Wanted, write: Write) -> Entry:
     obj = wanted.obj
     at = world.location(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
     _check_namespace(world, kind, at=at)
-    if world.store.get(at) is not None:
-        raise status.already_exists(kind, at.name)
+    refuse(kind, at.name, causes=services.check(world, kind, at=at, obj=obj, dry_run=write.dry_run))
     obj = strategy.prepare_create(world, kind, obj=obj)
     refuse(kind, at.name, causes=_causes(world, kind, old={}, new=obj))
+    # Only storage knows that a name is taken: what is not valid is refused before.
+    taken = world.store.get(at)
+    if taken is not None:
+        raise status.already_exists(kind, at.name, going="deletionTimestamp" in taken.obj["metadata"])
     fields = ownership.encode(wanted.managers)
     meta = {**obj["metadata"], **({"managedFields": fields} if fields else {})}
     return _store(world, at, obj={**obj, "metadata": meta}, write=write)

@@ -43,7 +43,16 @@ def _containers(spec: Any, path: str) -> Iterator[Cause]:
         seen.add(name)
         if not container.get("image"):
             yield required(f"{at}.image")
+        yield from _one_of(
+            container.get("imagePullPolicy"), ("Always", "IfNotPresent", "Never"), f"{at}.imagePullPolicy"
+        )
         yield from _resources(container.get("resources") or {}, f"{at}.resources.requests")
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], path: str) -> Iterator[Cause]:
+    if value and value not in allowed:
+        shown = ", ".join(map(_json, allowed))
+        yield Cause("FieldValueNotSupported", path, f"Unsupported value: {_json(value)}: supported values: {shown}")
 
 
 def _resources(resources: Object, path: str) -> Iterator[Cause]:
@@ -66,6 +75,10 @@ def _template(obj: Object) -> Iterator[Cause]:
             message="`selector` does not match template `labels`",
         )
     yield from _containers(template.get("spec"), "spec.template.spec")
+    policy, at = _get(template, "spec", "restartPolicy"), "spec.template.spec.restartPolicy"
+    yield from _one_of(policy, ("Always", "OnFailure", "Never"), at)
+    # Once as that of any Pod, once as that of one that has to go on.
+    yield from _one_of(policy, ("Always",), at)
 
 
 def _job(obj: Object) -> Iterator[Cause]:

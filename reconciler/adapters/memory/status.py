@@ -60,8 +60,10 @@ def not_found(kind: Kind, name: str) -> errors.ClusterError:
     return make(errors.NotFound, f'{kind.resource} "{name}" not found', details=_details(kind, name))
 
 
-def already_exists(kind: Kind, name: str) -> errors.ClusterError:
-    return make(errors.AlreadyExists, f'{kind.resource} "{name}" already exists', details=_details(kind, name))
+def already_exists(kind: Kind, name: str, *, going: bool = False) -> errors.ClusterError:
+    """`going`: the one that is there is being deleted."""
+    words = f'{"object is being deleted: " * going}{kind.resource} "{name}" already exists'
+    return make(errors.AlreadyExists, words, details=_details(kind, name))
 
 
 def conflict(kind: Kind, name: str, *, why: str) -> errors.ClusterError:

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from reconciler import errors
-from reconciler.adapters.operations.existing import Live, Owner, foreign_words, live_of, read_existing
-from reconciler.adapters.operations.failures import Failure, Scrub, failure_of, is_malformed, unscrubbed
+from reconciler.adapters.operations.conflicts import Chooser, Judge, refused
+from reconciler.adapters.operations.existing import Live, Owner, claimed_words, foreign_words, live_of, read_existing
+from reconciler.adapters.operations.failures import (
+    Failure,
+    Scrub,
+    failure_of,
+    is_malformed,
+    terminating,
+    unscrubbed,
+)
 from reconciler.adapters.operations.manifests import Manifest, Placed, placed
 from reconciler.adapters.operations.pool import each
 from reconciler.adapters.operations.results import (
@@ -30,7 +39,7 @@ from reconciler.adapters.operations.results import (
 from reconciler.adapters.operations.settle import SETTLE_MS_MAX, Sleep, Waiting, settle
 from reconciler.api import names
 from reconciler.compute.fields import maps, strings, text
-from reconciler.compute.order import apply_order, group_index, ref_words, unchanged
+from reconciler.compute.order import apply_order, group_index, unchanged
 from reconciler.ports.cluster import Cluster, Object, Ref
 
 CONCURRENCY = 8
@@ -50,6 +59,10 @@ class ApplyOptions:
     live: Mapping[str, Live | None] = field(default_factory=dict)
     concurrency: int = CONCURRENCY
     settle_ms_max: int = SETTLE_MS_MAX
+    #: The policy for fields that cannot change; None: such a refusal is a failure like any other.
+    choose: Chooser | None = None
+    #: Claims ids for the time of the apply, and tells who else has claimed some of them.
+    claim: Callable[[Iterable[str]], AbstractContextManager[Mapping[str, Owner]]] = lambda _: nullcontext({})
     #: Takes values of Secrets out of texts that a server returned.
     scrub: Scrub = unscrubbed
     #: Told each result as soon as it is known: what is left of a cancelled apply.
@@ -66,9 +79,15 @@ async def apply_set(cluster: Cluster, manifests: Sequence[Manifest], *, options:
     state.
     """
     objects = await placed(cluster, manifests, scrub=options.scrub)
-    refused = {p.id: p.failure for p in objects if p.failure is not None}
-    if refused:
+    if any(p.failure is not None for p in objects):
         return result_of([_not_tried(p, p.failure) for p in objects])
+    with options.claim([p.id for p in objects]) as others:
+        if others:
+            return result_of([_not_tried(p, _claimed(p, others, owner=options.owner)) for p in objects])
+        return await _applied(cluster, objects, options=options)
+
+
+async def _applied(cluster: Cluster, objects: Sequence[Placed], *, options: ApplyOptions) -> ApplyResult:
     try:
         before = await _before(cluster, objects, options=options)
     except errors.ClusterError as error:
@@ -96,7 +115,7 @@ async def _before(cluster: Cluster, objects: Sequence[Placed], *, options: Apply
 
 
 def _worth_reading(placed: Placed, known: Known | None) -> bool:
-    return known is None or known.digest == placed.manifest.digest
+    return known is None or not known.digest or known.digest == placed.manifest.digest
 
 
 def _foreign(placed: Placed, before: Mapping[str, Live | None], *, owner: Owner) -> Failure | None:
@@ -106,6 +125,15 @@ def _foreign(placed: Placed, before: Mapping[str, Live | None], *, owner: Owner)
         return None
     message = foreign_words(placed.ref, owner=owner, other=other)
     return Failure(code=409, reason="OwnedByAnother", message=message, retryable=False)
+
+
+def _claimed(placed: Placed, others: Mapping[str, Owner], *, owner: Owner) -> Failure | None:
+    other = others.get(placed.id)
+    if other is None:
+        return None
+    message = claimed_words(placed.ref, owner=owner, other=other)
+    # What the other one makes of it can be seen on the object in a moment.
+    return Failure(code=409, reason="OwnedByAnother", message=message, retryable=True)
 
 
 def is_unchanged(manifest: Manifest, *, known: Known | None, live: Live | None) -> bool:
@@ -138,6 +166,7 @@ class _Writer:
         self._options = options
         self._results: dict[str, ObjectResult] = {}
         self._definitions: list[Waiting] = []
+        self._judge = options.choose and Judge(cluster, owner=options.owner, choose=options.choose, scrub=options.scrub)
 
     async def write(self) -> dict[str, ObjectResult]:
         """Results by id; objects that were not tried have none."""
@@ -178,18 +207,28 @@ class _Writer:
         try:
             after = await self._send(placed)
         except errors.ClusterError as error:
-            failure = failure_of(error, ref=ref, scrub=self._options.scrub)
-            self._note(failed(placed, failure, maybe=isinstance(error, errors.Unavailable)))
+            self._note(await self._refused(placed, error))
             return
         self._note(self._written(placed, after))
         self._remember(placed, after)
+
+    async def _refused(self, placed: Placed, error: errors.ClusterError) -> ObjectResult:
+        if self._judge is None:
+            return refused(placed, error, scrub=self._options.scrub)
+        result = await self._judge.judge(placed, error)
+        if result.owned:
+            # What is kept is there, and usable as it was.
+            self._remember(placed, None)
+        return result
 
     def _written(self, placed: Placed, after: Object) -> ObjectResult:
         seen = placed.id in self._before
         before = self._before.get(placed.id) or (None if seen else self._options.known.get(placed.id))
         action = action_of(after, before=before, seen=seen, manager=names.FIELD_MANAGER)
         live = live_of(after)
-        return written(placed, live, action=action, failure=_terminating(placed) if live.terminating else None)
+        return written(
+            placed, live, action=action, failure=terminating(placed.ref, live.finalizers) if live.terminating else None
+        )
 
     def _remember(self, placed: Placed, after: Object | None) -> None:
         if group_index(placed.ref.kind) < 2:
@@ -227,13 +266,3 @@ class _Writer:
 
 def _seen(result: ObjectResult) -> Live:
     return Live(uid=result.uid, resource_version=result.resource_version, generation=result.generation)
-
-
-def _terminating(placed: Placed) -> Failure:
-    return Failure(
-        code=409,
-        reason="Terminating",
-        message=f"{ref_words(placed.ref)} is being deleted, so that what was applied will go with it",
-        retryable=True,
-        hint="it is applied again once it is gone; if it does not go, look at its finalizers",
-    )

@@ -13,7 +13,7 @@ import msgspec
 from reconciler import errors
 from reconciler.adapters.operations.pool import each
 from reconciler.api import names
-from reconciler.compute.fields import strings, text, whole
+from reconciler.compute.fields import dig, strings, text, whole
 from reconciler.compute.order import ref_words
 from reconciler.ports.cluster import Cluster, Object, Ref, Scope
 
@@ -28,6 +28,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     terminating: bool = False
+    finalizers: tuple[str, ...] = ()
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ def live_of(obj: Object) -> Live:
         labels=strings(obj, "metadata", "labels"),
         annotations=strings(obj, "metadata", "annotations"),
         terminating=bool(text(obj, "metadata", "deletionTimestamp")),
+        finalizers=tuple(map(str, dig(obj, "metadata", "finalizers") or ())),
     )
 
 
@@ -115,4 +117,12 @@ def foreign_words(ref: Ref, *, owner: Owner, other: str) -> str:
     return (
         f"{ref_words(ref)} belongs to StageSet {other} (labels {names.LABEL_NAME} and {names.LABEL_NAMESPACE}), not to "
         f"{owner.words()}: take it out of one of the two, or remove the labels to hand it over"
+    )
+
+
+def claimed_words(ref: Ref, *, owner: Owner, other: Owner) -> str:
+    """The sentence that refuses an object that another StageSet is applying at this moment."""
+    return (
+        f"{ref_words(ref)} is being applied by {other.words()} at this moment, and {owner.words()} renders it too: "
+        "take it out of one of the two"
     )

@@ -6,14 +6,14 @@ scrubber before it is kept, because a server may quote a value that came from a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from reconciler import errors
-from reconciler.api import names
+from reconciler.compute.conflicts import data_held
+from reconciler.compute.denials import denial_of, grant
 from reconciler.compute.fields import cut, text
 from reconciler.compute.order import ref_words
 from reconciler.ports.cluster import Ref
@@ -25,17 +25,6 @@ EVIDENCE_MAX = 20
 MESSAGE_CHARS_MAX = 2048
 
 _PERMANENT = (errors.Invalid, errors.BadRequest, errors.Forbidden, errors.Unsupported)
-#: `User "u" cannot patch resource "deployments" in API group "apps" in the namespace "shop"` (kube-apiserver's words).
-_DENIED = re.compile(
-    r'User "(?P<who>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"'
-    r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?'
-)
-#: How validation in kube-apiserver says that a field of a live object cannot change.
-_IMMUTABLE = re.compile(
-    r"immutable|may not change|cannot change|may not be changed|updates to \S+ spec for fields other than"
-    r"|may not (?:add|change|remove) .* fields? other than",
-    re.IGNORECASE,
-)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +40,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retryable: bool
     #: What to do, a sentence; empty where the message says it all.
     hint: str = ""
-    #: Fields that cannot be changed on the live object; the proof that `Recreate` asks for.
+    #: Fields that were proved not to change on the live object.
     immutable: tuple[str, ...] = ()
     #: The API's Status object, verbatim but scrubbed.
     status: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -66,9 +55,10 @@ def unscrubbed(value: str) -> str:
     return value
 
 
-def failure_of(error: errors.ClusterError, *, ref: Ref, scrub: Scrub = unscrubbed) -> Failure:
-    """A refusal of a request for `ref` as data."""
-    immutable = immutable_fields(error)
+def failure_of(
+    error: errors.ClusterError, *, ref: Ref, scrub: Scrub = unscrubbed, immutable: Sequence[str] = ()
+) -> Failure:
+    """A refusal of a request for `ref` as data. `immutable`: the fields that were proved to be the reason."""
     passing = any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes)
     return Failure(
         code=error.code,
@@ -92,15 +82,6 @@ def _reason(error: errors.ClusterError, *, immutable: Sequence[str]) -> str:
     return "Invalid" if is_malformed(error) else text(error.status, "reason") or error.reason
 
 
-def immutable_fields(error: errors.ClusterError) -> tuple[str, ...]:
-    """The fields that a validation refused to change, from the causes of the Status; empty for any other refusal."""
-    if not isinstance(error, errors.Invalid):
-        return ()
-    return tuple(
-        text(cause, "field") or "unknown field" for cause in error.causes if _IMMUTABLE.search(text(cause, "message"))
-    )
-
-
 def summary(failures: Sequence[Failure], *, what: str) -> str:
     """The first failure in full, and how many others there are."""
     others = len(failures) - 1
@@ -114,23 +95,46 @@ def counted(number: int, *, what: str) -> str:
 
 
 def evidence(failures: Sequence[Failure]) -> dict[str, Any]:
-    """JSON-compatible evidence: the first failures with their Status, and how many were left out."""
+    """JSON-compatible evidence: the first failures with their Status, how many were left out, and what RBAC lacks."""
     kept = [msgspec.to_builtins(failure) for failure in failures[:EVIDENCE_MAX]]
     left_out = len(failures) - len(kept)
-    return {"failures": kept} | ({"leftOut": left_out} if left_out > 0 else {})
+    return {"failures": kept} | ({"leftOut": left_out} if left_out > 0 else {}) | granted(*failures)
+
+
+def granted(*failures: Failure) -> dict[str, str]:
+    """`grant`: Roles with their bindings, in YAML, that would allow what RBAC denied; nothing if it denied nothing."""
+    missing = grant(denial for failure in failures if (denial := denial_of(failure.message)))
+    return {"grant": missing} if missing else {}
+
+
+def told(error: errors.ClusterError) -> tuple[str, dict[str, Any]]:
+    """The sentence and the evidence of a refusal that ended an operation; for RBAC's with the rule that would allow it.
+
+    `evidence.grant` is that rule as a Role with its binding, in YAML.
+    """
+    denial = denial_of(error.message) if isinstance(error, errors.Forbidden) else None
+    found: dict[str, Any] = {"status": error.status} if error.status else {}
+    if denial is None:
+        return error.message, found
+    # Whoever was closer to it may have said so already.
+    message = error.message if denial.hint() in error.message else f"{error.message}; {denial.hint()}"
+    return message, found | {"grant": grant([denial])}
 
 
 def _hint(error: errors.ClusterError, ref: Ref, *, immutable: Sequence[str]) -> str:
     if immutable:
+        data = data_held(ref, {})
+        lost = f", with {data}," if data else ""
+        rule = rule_words(ref, "action: Recreate" + ", allowDataLoss: true" * bool(data))
         return (
-            f"the live object cannot change {', '.join(immutable)}: restore the old value, or let the object be "
-            "replaced with conflictPolicy action Recreate (stages[].conflictPolicy, stages[].force or the annotation "
-            f"{names.FORCE})"
+            f"the live object cannot change {', '.join(immutable)}: restore the old value, or allow that the object is "
+            f"deleted{lost} and made anew with a rule {rule}; KeepExisting leaves it as it is"
         )
     if isinstance(error, errors.NoSuchKind):
         return "install its CustomResourceDefinition in this or an earlier stage"
     if isinstance(error, errors.Forbidden):
-        return _denied_hint(error.message)
+        denial = denial_of(error.message)
+        return denial.hint() if denial else ""
     if isinstance(error, errors.NotFound) and "namespaces" in error.message:
         return f"create the Namespace {ref.namespace} in this or an earlier stage"
     if isinstance(error, errors.Unauthorized):
@@ -138,14 +142,21 @@ def _hint(error: errors.ClusterError, ref: Ref, *, immutable: Sequence[str]) -> 
     return ""
 
 
-def _denied_hint(message: str) -> str:
-    found = _DENIED.search(message)
-    if found is None:
-        return ""
-    resource = f"{found['resource']}.{found['group']}" if found["group"] else found["resource"]
-    where = f"in namespace {found['namespace']}" if found["namespace"] else "in the whole cluster"
-    kind = "Role" if found["namespace"] else "ClusterRole"
-    return f"give {found['who']} a {kind} that allows {found['verb']} on {resource} {where}"
+def rule_words(ref: Ref, answer: str) -> str:
+    """A rule of a conflictPolicy for one object, ready to paste."""
+    return f"in stages[].conflictPolicy.rules: {{target: {{kind: {ref.kind}, name: {ref.name}}}, {answer}}}"
+
+
+def terminating(ref: Ref, finalizers: Sequence[str] = ()) -> Failure:
+    """Of an object that is on its way out, so that nothing done to it would last."""
+    kept = f", kept by its finalizers {', '.join(finalizers)}" if finalizers else ""
+    return Failure(
+        code=409,
+        reason="Terminating",
+        message=f"{ref_words(ref)} is being deleted{kept}, so that what was applied will go with it",
+        retryable=True,
+        hint="it is applied again once it is gone; if it does not go, look at its finalizers",
+    )
 
 
 def scrubbed(value: Any, scrub: Scrub) -> Any:

@@ -15,10 +15,14 @@ from reconciler.adapters.operations.existing import Live
 from reconciler.adapters.operations.failures import Failure, counted, evidence, summary
 from reconciler.adapters.operations.manifests import Placed
 from reconciler.compute.fields import dig, maps, text
+from reconciler.compute.order import some
 from reconciler.ports.cluster import Object, Ref
 
-#: `skipped`: not tried, because something before it failed.
-Action = Literal["created", "configured", "unchanged", "failed", "skipped"]
+#: `kept`: cannot become as it is rendered, and stays as it is by policy. `skipped`: not tried, because something before
+#: it failed.
+Action = Literal["created", "configured", "unchanged", "kept", "failed", "skipped"]
+_OWNED: frozenset[Action] = frozenset({"created", "configured", "unchanged", "kept"})
+_KEPT_SHOWN = 5
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +41,7 @@ class ObjectResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     ref: Ref
     action: Action
-    #: Digest of the desired object, as the caller gave it.
+    #: Digest of the desired object, as the caller gave it; empty where the live one is not like it and stays so.
     digest: str
     #: UID, resource version and generation of the live object; empty where it was not written or not seen.
     uid: str = ""
@@ -47,11 +51,19 @@ class ObjectResult(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     #: Whether a failed object may exist all the same: the request was sent and its answer was lost.
     maybe: bool = False
+    #: UID of the live object that has to be deleted before this one can be applied, proved and allowed.
+    obstacle: str = ""
+    #: Why it was kept.
+    why: str = ""
 
     @property
     def owned(self) -> bool:
         """Whether the stage owns the object after this."""
-        return self.action in ("created", "configured", "unchanged")
+        return self.action in _OWNED
+
+    def words(self) -> str:
+        """What there is to say of it; mostly nothing."""
+        return self.failure.words() if self.failure is not None else self.why
 
 
 class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +82,12 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     def failures(self) -> tuple[Failure, ...]:
         return tuple(r.failure for r in self.results if r.failure is not None)
 
+    @property
+    def obstacles(self) -> tuple[ObjectResult, ...]:
+        """What has to be deleted for the rest to be applied; empty where something else failed as well."""
+        failed = tuple(r for r in self.results if r.failure is not None)
+        return failed if all(r.obstacle for r in failed) else ()
+
     def evidence(self) -> dict[str, Any]:
         """JSON-compatible, bounded: the failures with the API's Status."""
         return evidence(self.failures)
@@ -87,10 +105,12 @@ def result_of(results: Sequence[ObjectResult]) -> ApplyResult:
             retryable=all(failure.retryable for failure in failures),
         )
     counts = Counter(r.action for r in results)
-    parts = ", ".join(f"{counts[a]} {a}" for a in ("created", "configured", "unchanged") if counts[a])
+    parts = ", ".join(f"{counts[a]} {a}" for a in ("created", "configured", "unchanged", "kept") if counts[a])
+    whys = [r.why for r in results if r.why]
+    told = "; " + some(whys, items_max=_KEPT_SHOWN) if whys else ""
     return ApplyResult(
         ok=True,
-        message=f"{counted(len(results), what='object')} applied" + (f": {parts}" if parts else ""),
+        message=f"{counted(len(results), what='object')} applied" + (f": {parts}" if parts else "") + told,
         results=tuple(results),
     )
 
@@ -116,6 +136,16 @@ def kept(placed: Placed, live: Live) -> ObjectResult:
         resource_version=live.resource_version,
         generation=live.generation,
     )
+
+
+def kept_as_is(placed: Placed, live: Live, *, why: str) -> ObjectResult:
+    """The result of an object that stays as it is although it is rendered otherwise: it never counts as applied."""
+    return msgspec.structs.replace(kept(placed, live), action="kept", digest="", why=why)
+
+
+def in_the_way(placed: Placed, live: Live, *, failure: Failure) -> ObjectResult:
+    """The result of an object that can be applied once the live one is gone."""
+    return msgspec.structs.replace(failed(placed, failure), obstacle=live.uid)
 
 
 def written(placed: Placed, after: Live, *, action: Action, failure: Failure | None = None) -> ObjectResult:

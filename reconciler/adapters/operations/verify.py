@@ -96,6 +96,10 @@ class Verification:
         """The latest state of each object: what evidence starts from."""
         return dict(self._objects)
 
+    def unreadable(self) -> Mapping[Ref, str]:
+        """Why objects could not be read."""
+        return dict(self._unreadable)
+
     def close(self) -> None:
         """Nothing is told after this."""
         self.closed = True

@@ -6,7 +6,8 @@ the guard did not pass, whoever led there.
 
 from __future__ import annotations
 
-from reconciler.adapters.requests.call import Call, CallError, CallLimits, Reply, place
+from reconciler.adapters.requests.call import CallLimits, place
 from reconciler.adapters.requests.caller import Caller
+from reconciler.ports.requests import Call, CallError, Reply
 
 __all__ = ["Call", "CallError", "CallLimits", "Caller", "Reply", "place"]

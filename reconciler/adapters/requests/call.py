@@ -1,17 +1,15 @@
-"""One call as a value, what came back, and the rules for following a redirect with it.
+"""The limits of one call, and the rules for following a redirect with it.
 
 No I/O. Invariant: headers or a body that hold secrets are not shown to another host, nor sent in the clear after TLS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from yarl import URL
 
 from reconciler.compute.urlguard import Refusal
-from reconciler.errors import OperationError
 
 #: Headers that describe a body; they go when the body goes (WHATWG Fetch, "request-body-header name").
 _OF_A_BODY = frozenset(("content-encoding", "content-language", "content-location", "content-type"))
@@ -27,40 +25,6 @@ class CallLimits(NamedTuple):
     #: of an answer; what is beyond is not read
     answer_bytes_max: int = 16 * 1024
     excerpt_bytes_max: int = 512
-
-
-class Call(NamedTuple):
-    """A request as it is to be sent."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    #: the headers or the body hold secrets
-    confined: bool = False
-    #: takes secret values out of what the other side says
-    scrub: Callable[[str], str] = str
-    #: statuses that are the answer even if they are redirects
-    final: frozenset[int] = frozenset()
-
-
-class Reply(NamedTuple):
-    """A complete answer."""
-
-    #: host that answered, with the port where it is not the usual one
-    host: str
-    status: int
-    content_type: str
-    #: beginning of the body without secret values; empty where it is not plain text
-    excerpt: str
-
-
-class CallError(OperationError):
-    """No complete answer. `doubtful`: a request that may have had an effect was sent, or may have been."""
-
-    def __init__(self, message: str, *, reason: str, retryable: bool, doubtful: bool) -> None:
-        super().__init__(message, reason=reason, retryable=retryable)
-        self.doubtful = doubtful
 
 
 class Hop(NamedTuple):

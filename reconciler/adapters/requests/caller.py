@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
 from reconciler.adapters.requests import guarded
-from reconciler.adapters.requests.call import Call, CallError, CallLimits, Hop, Reply, changes_method, next_hop
+from reconciler.adapters.requests.call import CallLimits, Hop, changes_method, next_hop
 from reconciler.adapters.requests.resolving import ForbiddenAddress
 from reconciler.compute.echoes import excerpt
+from reconciler.compute.fetching import judged
 from reconciler.compute.fields import cut
 from reconciler.compute.urlguard import Guard, Refusal
+from reconciler.ports.requests import Call, CallError, Reply
 
 MESSAGE_CHARS_MAX = 1_000
 
@@ -38,9 +41,10 @@ class _Trail:
         """A text about a hop: where a redirect led to was said by the other side, and may hold what it was sent."""
         return self.call.scrub(text) if hop.number else text
 
-    def failed(self, message: str, *, reason: str, retryable: bool = True) -> CallError:
+    def failed(self, message: str, *, reason: str, retryable: bool = True, **facts: Any) -> CallError:
         doubtful = self.sent or self.acted
-        return CallError(cut(message, MESSAGE_CHARS_MAX), reason=reason, retryable=retryable, doubtful=doubtful)
+        shown = cut(message, MESSAGE_CHARS_MAX)
+        return CallError(shown, reason=reason, retryable=retryable, doubtful=doubtful, evidence=facts)
 
 
 class Caller:
@@ -90,7 +94,8 @@ class Caller:
         try:
             hop = Hop(call.method, guarded.checked(self._guard, call.url), call.headers, call.body)
         except Refusal as refusal:
-            raise trail.failed(str(refusal), reason="URLRefused", retryable=False) from None
+            facts = judged(refusal, self._guard)
+            raise trail.failed(str(refusal), reason="URLRefused", retryable=False, **facts) from None
         trail.place = hop.place
         while True:
             reply, location = await self._exchange(hop, trail)
@@ -133,8 +138,11 @@ class Caller:
                 if location and response.status in guarded.REDIRECTS - trail.call.final:
                     return Reply(trail.place, response.status, "", ""), location
                 return await self._reply(response, trail), ""
-        except ForbiddenAddress as refusal:
-            raise trail.failed(trail.shown(str(refusal), hop), reason="URLRefused", retryable=False) from None
+        except ForbiddenAddress as forbidden:
+            # Where a redirect led to was said by the other side: only the first address is told of.
+            facts = {} if hop.number else judged(forbidden.refusal, self._guard)
+            shown = trail.shown(str(forbidden), hop)
+            raise trail.failed(shown, reason="URLRefused", retryable=False, **facts) from None
         except (aiohttp.ClientError, OSError) as error:
             if guarded.is_limit(error):
                 raise

@@ -16,6 +16,10 @@ from reconciler.compute.urlguard import Guard, Refusal, parse_address
 class ForbiddenAddress(Exception):
     """A name resolved to an address that the guard refuses. Not an OSError: aiohttp would take it for a DNS failure."""
 
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
 
 class GuardedResolver(AbstractResolver):
     """Asks `inner` and checks every address of the answer."""
@@ -39,7 +43,7 @@ class GuardedResolver(AbstractResolver):
             try:
                 self._guard.check_address(host, port, address)
             except Refusal as refusal:
-                raise ForbiddenAddress(str(refusal)) from None
+                raise ForbiddenAddress(refusal) from None
         return results
 
     async def close(self) -> None:

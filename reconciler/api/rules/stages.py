@@ -5,11 +5,16 @@ Not their gates (`reconciler.api.rules.gates`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from reconciler.api.problems import Problem, quoted
 from reconciler.api.rules import actions, common, gates, sources
-from reconciler.api.types import ReadyChecks, Stage, StageSetSpec
+from reconciler.api.types import DriftDetection, ReadyChecks, Stage, StageSetSpec
+
+#: RFC 6901 §3. An empty pointer is the whole object: that is said by leaving the paths out.
+_POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
 
 #: Compiles a readiness expression; returns why it cannot be used, or nothing where it is of type bool or dyn.
 CompileCel = Callable[[str], str]
@@ -31,12 +36,23 @@ def _stage(stage: Stage, *, path: str, spec: StageSetSpec) -> Iterator[Problem]:
     if stage.post_build:
         for index, ref in enumerate(stage.post_build.substitute_from):
             yield from common.required(ref.name, path=f"{path}.postBuild.substituteFrom[{index}].name")
+    if stage.drift_detection:
+        yield from _drift_detection(stage.drift_detection, path=f"{path}.driftDetection")
     if stage.actions:
         yield from actions.of_stage(stage.actions, path=f"{path}.actions", has_version=spec.version is not None)
     if stage.promotion:
         yield from gates.promotion(stage.promotion, path=f"{path}.promotion")
     if stage.error_budget:
         yield from gates.error_budget(stage.error_budget, path=f"{path}.errorBudget")
+
+
+def _drift_detection(found: DriftDetection, *, path: str) -> Iterator[Problem]:
+    for index, rule in enumerate(found.ignore):
+        for at, pointer in enumerate(rule.paths):
+            if _POINTER.fullmatch(pointer) is None:
+                hint = "a / before each name, ~1 for a / in a name, ~0 for a ~"
+                text = f"must be a JSON pointer such as /spec/replicas ({hint}), not {quoted(pointer)}"
+                yield Problem(f"{path}.ignore[{index}].paths[{at}]", text)
 
 
 def _ready_checks(checks: ReadyChecks, *, path: str, compile_cel: CompileCel | None) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from reconciler.api.types.sources import SourceRef
 
 OnTimeout = Literal["Fail", "Hold", "Rollback"]
 ConflictAction = Literal["Fail", "Recreate", "KeepExisting"]
+DriftMode = Literal["Correct", "Warn", "Ignore"]
 
 
 class ConflictTarget(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -33,9 +34,9 @@ class ConflictRule(Struct, frozen=True, kw_only=True, rename="camel", omit_defau
 
     target: Annotated[ConflictTarget, says("The objects.")]
     action: Annotated[ConflictAction, says("The answer.")]
-    allow_data_loss: Annotated[
-        bool, says("Allow Recreate on PersistentVolumeClaims and PersistentVolumes.", effective="false")
-    ] = False
+    allow_data_loss: Annotated[bool, says("Allow Recreate where data is lost with the object.", effective="false")] = (
+        False
+    )
 
 
 class ConflictPolicy(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -45,6 +46,35 @@ class ConflictPolicy(Struct, frozen=True, kw_only=True, rename="camel", omit_def
         "Fail"
     )
     rules: Annotated[tuple[ConflictRule, ...], says("Answers for some objects; the first match wins.")] = ()
+
+
+class DriftTarget(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Objects that an ignore rule is for; an unset field matches anything."""
+
+    api_version: Annotated[str, says("Group and version; the version does not matter.", effective="any")] = ""
+    kind: Annotated[str, says("Kind.", effective="any")] = ""
+    name: Annotated[str, says("Name.", effective="any")] = ""
+    namespace: Annotated[str, says("Namespace.", effective="any")] = ""
+
+
+class DriftIgnore(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Fields that others may change."""
+
+    target: Annotated[DriftTarget | None, says("The objects.", effective="all of the stage")] = None
+    paths: Annotated[
+        tuple[str, ...],
+        says("JSON pointers (RFC 6901) of the fields, each with all that is below it; empty for the whole object."),
+    ] = ()
+
+
+class DriftDetection(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What happens when another hand changes or deletes an object of the stage while the stage is ready."""
+
+    mode: Annotated[
+        DriftMode,
+        says("Correct it, only say so (Warn), or do not look (Ignore).", effective="Correct"),
+    ] = "Correct"
+    ignore: Annotated[tuple[DriftIgnore, ...], says("Fields that others may change.")] = ()
 
 
 class PatchSelector(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -138,6 +168,10 @@ class Stage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
     ] = None
     force: Annotated[bool, says("Short for conflictPolicy.default: Recreate.", effective="false")] = False
     conflict_policy: Annotated[ConflictPolicy | None, says("Answers to immutable conflicts.")] = None
+    drift_detection: Annotated[
+        DriftDetection | None,
+        says("What happens when another hand changes the stage's objects.", effective="they are corrected"),
+    ] = None
     patches: Annotated[tuple[Patch, ...], says("Kustomize patches, applied in order after the build's own.")] = ()
     post_build: Annotated[PostBuild | None, says("Variables for the rendered manifests.")] = None
     ready_checks: Annotated[ReadyChecks | None, says("When the stage counts as ready.")] = None

@@ -20,6 +20,7 @@ from tests.cluster.rollout.waiting import eventually
 from tests.controlplane.audit import Request
 from tests.controlplane.cluster import ControlPlane
 
+JOB_CONTROLLER = "system:serviceaccount:kube-system:job-controller"
 UNKNOWN = "it is not known whether the action took effect"
 
 
@@ -34,12 +35,13 @@ class ActionController(Controller):
         artifact_hosts: tuple[str, ...],
         receiver: Receiver,
         gate: Gate | None = None,
+        words: str = "controller",
     ) -> None:
-        super().__init__(plane, folder, artifact_hosts=artifact_hosts)
+        super().__init__(plane, folder, artifact_hosts=artifact_hosts, words=words)
         self._arguments.append(f"--allowed-action-hosts={receiver.host}")
         if gate is not None:
             token = plane.token(namespace=NAMESPACE, service_account=CONTROLLER)
-            self._arguments.append(f"--kubeconfig={gate.kubeconfig(folder / 'gate.kubeconfig', token=token)}")
+            self._arguments.append(f"--kubeconfig={gate.kubeconfig(folder / f'{words}.gate.kubeconfig', token=token)}")
 
 
 class World(NamedTuple):
@@ -118,6 +120,16 @@ def get(shop: Shop, resource: str, name: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout or "{}")
     return found
+
+
+def jobs_run(shop: Shop) -> list[str]:
+    """Names of the Pods that Jobs of the namespace were given, as often as they were: what was run."""
+    return [
+        one.event["objectRef"].get("name", "")
+        for one in shop.plane.audit.since()
+        if (one.user, one.verb, one.resource) == (JOB_CONTROLLER, "create", "pods")
+        and (one.namespace, one.status) == (shop.namespace, 201)
+    ]
 
 
 def live_jobs(shop: Shop) -> list[dict[str, Any]]:

@@ -202,6 +202,13 @@ def _selected_twice(shop: Shop) -> None:
     _web(shop, "v2", selects="other")
 
 
+def _held(shop: Shop) -> None:
+    """It is to be made anew, and somebody's finalizer keeps the old one."""
+    hold = '{"metadata":{"finalizers":["example.test/hold"]}}'
+    shop.kubectl("patch", "deployment", "web", "--type", "merge", "-p", hold)
+    _web(shop, "v2", selects="other")
+
+
 def _wrong_labels(shop: Shop) -> dict[str, Any]:
     web = shop.deployment("web", "web:2")
     web["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
@@ -387,6 +394,18 @@ CASES = (
         _selected_twice,
         None,
         spec=SOON,
+        prepare=lambda shop: _web(shop, "v1"),
+        applied=True,
+        healed="v2",
+        object="deployment/web",
+    ),
+    Case(
+        "apply-terminating",
+        ("apply: ", "Deployment", "kept by its finalizers example.test/hold"),
+        _held,
+        None,
+        stage={"conflictPolicy": {"default": "Recreate"}},
+        spec={"timeout": "1s"},
         prepare=lambda shop: _web(shop, "v1"),
         applied=True,
         healed="v2",

@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.rollout.artifacts import ArtifactServer
 from tests.cluster.rollout.controller import Controller
 from tests.cluster.rollout.installed import install
+from tests.cluster.rollout.replays import replay_ledgers
 from tests.cluster.rollout.shop import Shop
 from tests.controlplane.cluster import ControlPlane
 
@@ -42,6 +43,13 @@ def controller(
     folder = tmp_path_factory.mktemp("controller")
     with Controller(installed, folder, artifact_hosts=(server.host, closed_host)) as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """When a module is done, and its controllers have ended, every run in their ledgers is decided again."""
+    yield
+    replay_ledgers(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -32,12 +33,15 @@ PROGRAM = Path(sys.executable).with_name("stageset-controller")
 class Controller:
     """A context manager; `kill` and `start` in between are what it is for."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, *, artifact_hosts: tuple[str, ...]) -> None:
-        self._folder = folder
+    def __init__(
+        self, plane: ControlPlane, folder: Path, *, artifact_hosts: tuple[str, ...], words: str = "controller"
+    ) -> None:
+        #: `words` keeps the files of two apart that share a folder, and so a ledger
+        self._folder, self._words = folder, words
         self.ledger = folder / "ledger.db"
         self.metrics_port, self.probes_port = _free_ports()
         token = plane.token(namespace=NAMESPACE, service_account=NAME)
-        kubeconfig = self.kubeconfig = plane.write_kubeconfig(folder / "controller.kubeconfig", token=token)
+        kubeconfig = self.kubeconfig = plane.write_kubeconfig(folder / f"{words}.kubeconfig", token=token)
         mine = {
             "--ledger": str(self.ledger),
             "--metrics-bind-address": f"127.0.0.1:{self.metrics_port}",
@@ -66,12 +70,17 @@ class Controller:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start, and wait until it is ready."""
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None
+
+    def start(self, *more: str) -> None:
+        """Start, with more arguments than usual, and wait until it is ready; one that stands by is."""
         assert self._process is None
         self.starts += 1
         self._process = Component(
-            f"controller-{self.starts}", command=[str(PROGRAM), *self._arguments], directory=self._folder
+            f"{self._words}-{self.starts}", command=[str(PROGRAM), *self._arguments, *more], directory=self._folder
         )
         eventually(self._is_ready, what="the controller is ready", deadline_s=60, show=self.log_tail)
 
@@ -83,14 +92,32 @@ class Controller:
 
     def end(self) -> int:
         """SIGTERM, and the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """The exit code of one that ends by itself."""
         assert self._process is not None
         process, self._process = self._process, None
-        os.kill(process.pid, signal.SIGTERM)
         try:
-            return process._process.wait(timeout=20)
+            return process._process.wait(timeout=40)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+
+    def signal(self, number: signal.Signals) -> None:
+        """Such as SIGSTOP and SIGCONT."""
+        os.kill(self.pid, number)
+
+    def fill_disk(self) -> None:
+        """From now on nothing that it writes fits into a file."""
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0, hard))
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
     def get(self, path: str, *, port: int = 0) -> tuple[int, str]:
         """GET from the probes' address, or from another port."""
@@ -124,6 +151,12 @@ class Controller:
             ).fetchall()
         return [{**json.loads(header), "event": json.loads(body) if body else {}} for header, body in rows]
 
+    def head(self) -> int:
+        """How many records the ledger has."""
+        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as connection:
+            (found,) = connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+        return int(found)
+
     def audit(self) -> Any:
         """The verdict of an audit of the whole ledger."""
         with closing(SqliteReader(self.ledger, snapshot=True)) as reader:
@@ -131,7 +164,7 @@ class Controller:
 
     def log(self) -> str:
         """Everything that it has logged."""
-        return "".join(path.read_text() for path in sorted(self._folder.glob("controller-*.log")))
+        return "".join(path.read_text() for path in sorted(self._folder.glob(f"{self._words}-*.log")))
 
     def log_tail(self) -> str:
         return "\n".join(self.log().splitlines()[-40:])

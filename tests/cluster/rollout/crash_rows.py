@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tests.cluster.rollout.acting import World, done_by, get, job, job_of, jobs_made, post_to
+from tests.cluster.rollout.acting import World, done_by, get, job, job_of, jobs_run, post_to
 from tests.cluster.rollout.gate import Hold, Side
 from tests.cluster.rollout.receiver import HeldAnswer
 from tests.cluster.rollout.shop import Shop
@@ -112,7 +112,8 @@ def _job(world: World, shop: Shop) -> dict[str, Any]:
 
 
 def _jobs(world: World, shop: Shop) -> int:
-    return len(jobs_made(shop))
+    """Of Jobs it is the Pods that count: one that was not started did nothing."""
+    return len(jobs_run(shop))
 
 
 # ── patch ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,6 +226,7 @@ ROWS = (
         received=True,
     ),
     Row("job", "pre", _job, ("POST", "/namespaces/{}/jobs"), _jobs, prepare=_job_source),
+    Row("job-start", "post", _job, ("PATCH", "/namespaces/{}/jobs"), _jobs, prepare=_job_source),
     Row("patch", "post", _merged, ("PATCH", "/namespaces/{}/configmaps/flags"), _patched("configmaps"), prepare=_flags),
     Row(
         "patch-json6902",

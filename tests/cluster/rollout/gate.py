@@ -1,7 +1,7 @@
 """A door between a controller and its API server: every request passes, one that a test names waits in it.
 
 Plain HTTP on loopback. Invariant: a request that is held before the server never reaches it unless the door is opened
-while its sender still waits.
+while its sender still waits; one that is late reaches it when the door is opened, whatever became of its sender.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from tests.controlplane.client import Api
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.credentials import User, write_kubeconfig
 
-Side = Literal["before", "after"]
+Side = Literal["before", "after", "late"]
 #: Headers of one connection (RFC 9110 §7.6.1); the length is counted anew.
 _HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-length"}
 
 
 class Hold:
-    """The first request of its kind waits here: before the server sees it, or after, with the answer."""
+    """The first request of its kind waits here: before the server sees it, or after, with the answer.
+
+    A late one waits before the server too, and is not taken back when its sender is gone.
+    """
 
     def __init__(self, method: str, path: str, side: Side, loop: asyncio.AbstractEventLoop) -> None:
         self.method, self.side = method, side
@@ -73,6 +76,10 @@ class Gate:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
+        self._transports: set[asyncio.BaseTransport] = set()
+        self._is_cut = False
+        #: requests that came while nothing went through
+        self.refused = 0
         self.url = ""
 
     def hold(self, method: str, path: str, side: Side) -> Hold:
@@ -80,6 +87,19 @@ class Gate:
         made = Hold(method, path, side, self._loop)
         self._holds.append(made)
         return made
+
+    def cut(self) -> None:
+        """The network is gone: what is open breaks, what comes breaks too."""
+        asyncio.run_coroutine_threadsafe(self._break(), self._loop).result(DEADLINE_S)
+
+    def mend(self) -> None:
+        """The network is there again."""
+        self._loop.call_soon_threadsafe(setattr, self, "_is_cut", False)
+
+    async def _break(self) -> None:
+        self._is_cut, self.refused = True, 0
+        for transport in self._transports:
+            transport.abort()  # type: ignore[attr-defined]
 
     def kubeconfig(self, path: Path, *, token: str) -> Path:
         user = User(name="bearer", group="", token=token)
@@ -132,8 +152,25 @@ class Gate:
                 await asyncio.sleep(0.01)
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
+        transport = request.transport
+        if transport is None:
+            return web.Response(status=503)
+        if self._is_cut:
+            self.refused += 1
+            transport.abort()
+            return web.Response(status=503)
+        self._transports.add(transport)
+        try:
+            return await self._passed(request)
+        finally:
+            self._transports.discard(transport)
+
+    async def _passed(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         hold = next((one for one in self._holds if one.takes(request.method, request.raw_path)), None)
+        if hold is not None and hold.side == "late":
+            # The network has it.
+            return await asyncio.shield(asyncio.ensure_future(self._delivered(request, body, hold)))
         if hold is not None and hold.side == "before":
             await hold.here()
         assert self._session is not None
@@ -151,6 +188,13 @@ class Gate:
                     await response.write(chunk)
                 await response.write_eof()
             return response
+
+    async def _delivered(self, request: web.Request, body: bytes, hold: Hold) -> web.Response:
+        assert self._session is not None
+        url, headers = URL(self._plane.url + request.raw_path, encoded=True), _kept(request.headers)
+        await hold.here()
+        async with self._session.request(request.method, url, headers=headers, data=body or None) as answer:
+            return web.Response(status=answer.status, headers=_kept(answer.headers), body=await answer.read())
 
 
 def _kept(headers: Any) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ class Receiver:
         #: what is answered; 200 where nothing is said
         self.statuses: dict[str, int] = {}
         self._held: dict[str, tuple[threading.Event, threading.Event]] = {}
+        self._cut = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,6 +43,9 @@ class Receiver:
                 if reached is not None and opened is not None:
                     reached.set()
                     opened.wait(DEADLINE_S)
+                if outer._cut.is_set():
+                    self.close_connection = True
+                    return
                 with suppress(ConnectionError):
                     self.send_response(outer.statuses.get(self.path, 200))
                     self.send_header("Content-Length", "0")
@@ -68,6 +72,13 @@ class Receiver:
         events = (threading.Event(), threading.Event())
         self._held[path] = events
         return HeldAnswer(path, *events)
+
+    def cut(self) -> None:
+        """From now on nobody gets an answer."""
+        self._cut.set()
+
+    def mend(self) -> None:
+        self._cut.clear()
 
     def __enter__(self) -> Self:
         self._thread.start()

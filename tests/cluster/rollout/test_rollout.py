@@ -133,12 +133,12 @@ def test_waiting_for_readiness_holds_nothing_up(shop, what):
         assert shop.api.get(shop.path).status == 404
 
 
-def test_deletion_takes_the_stages_down_in_reverse_order(shop, controller, installed):
+def test_deletion_takes_the_stages_down_in_reverse_order(shop, controller):
     _apps(shop, "v1")
     shop.release()
     shop.until_ready()
     shop.kubectl.apply(shop.config("foreign", "kept"))
-    mark = installed.audit.mark()
+    mark = shop.plane.audit.mark()
     shop.kubectl("delete", "stageset", NAME, "--timeout=40s")
 
     def left() -> list[str]:
@@ -148,7 +148,7 @@ def test_deletion_takes_the_stages_down_in_reverse_order(shop, controller, insta
     # The inventories go with their owner, by the cluster's garbage collector.
     eventually(lambda: left() == ["configmap/foreign"], what="only what is not ours is left", show=left)
     account = f"system:serviceaccount:{shop.namespace}:{ACCOUNT}"
-    gone = [one.name for one in installed.audit.since(mark) if one.user == account and one.verb == "delete"]
+    gone = [one.name for one in shop.plane.audit.since(mark) if one.user == account and one.verb == "delete"]
     assert gone == [name for name in reversed(STAGES) for _ in range(2)]
     assert shop.types()[-1] == "stageset.released"
     eventually(

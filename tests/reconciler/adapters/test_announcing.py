@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from ledger import events as e
 from ledger.chain import Head
 from ledger.envelope import Draft
-from reconciler.adapters.announcing import WAITING_MAX, Announcer
+from reconciler.adapters.announcing import CONCURRENT_MAX, WAITING_MAX, Announcer
 from reconciler.errors import AlreadyExists, Forbidden
 from reconciler.ports.hands import Target
 
@@ -58,3 +58,19 @@ def test_a_refusal_stops_nobody():
 
 def test_a_storm_is_bounded():
     assert len(told(Cluster(), HELD, times=WAITING_MAX + 50)) == WAITING_MAX
+
+
+def test_a_storm_in_one_namespace_does_not_drown_another():
+    async def inside():
+        cluster = Cluster()
+        announcer = Announcer(cluster, clock=SimpleNamespace(now_ms=lambda: 0))
+        for namespace, times in (("crowd", WAITING_MAX + 50), ("alone", 1)):
+            member = SimpleNamespace(head=Head(9, "sha256:x"), target=Target(namespace, "rel", "0a1b2c3d"))
+            for _ in range(times):
+                announcer.recorded(member, (HELD,))
+        await announcer.close()
+        return [one["metadata"]["namespace"] for one in cluster.created]
+
+    sent = asyncio.run(inside())
+    assert (sent.count("crowd"), sent.count("alone")) == (WAITING_MAX, 1)
+    assert sent.index("alone") <= 2 * CONCURRENT_MAX

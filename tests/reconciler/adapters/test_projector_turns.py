@@ -134,3 +134,21 @@ def test_closing_gives_everybody_a_last_turn() -> None:
         assert bench.slept == [2.0]
 
     run(test)
+
+
+def test_tenants_take_turns() -> None:
+    async def test(bench: Bench) -> None:
+        bench.turns = Turns(bench.take, at_once=2, sleep=bench.sleep, tenant=lambda name: name[0])
+        for name in ("a1", "a2", "a3", "a4", "b1", "c1"):
+            bench.turns.ask(name)
+        await settled()
+        await bench.open("a1")
+        # Both of the first were of a; what becomes free goes to those who have none.
+        assert bench.taken == ["a1", "a2", "b1"]
+        bench.turns.forget("a2")
+        await settled()
+        assert bench.taken[3:] == ["c1"]
+        await bench.open("b1", "c1", "a3", "a4")
+        assert bench.taken[4:] == ["a3", "a4"]
+
+    run(test)

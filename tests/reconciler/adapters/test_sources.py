@@ -222,6 +222,22 @@ def test_another_namespace_is_allowed_by_default():
     run(test)
 
 
+def test_what_is_wrong_in_another_namespace_is_told_in_one_sentence():
+    """The controller looks with its own rights, which no tenant may borrow to find out what is there."""
+
+    async def test(world):
+        await world.put("unready", namespace="infra", ready="False")
+        await world.put("empty", namespace="infra", digest="")
+        for name, namespace in (("unready", "infra"), ("empty", "infra"), ("absent", "infra"), ("absent", "nowhere")):
+            assert await world.look(ref(name, namespace=namespace)) == Obstacle(
+                "ResolveFailed",
+                f"stage db: source ExternalArtifact {namespace}/{name} cannot be used from namespace shop: it does not "
+                "exist, is not ready or has no artifact; which of these is shown in its own namespace only",
+            )
+
+    run(test)
+
+
 def test_a_new_revision_wakes_its_namespace_and_a_mere_status_change_nobody():
     async def test(world):
         await world.put()
@@ -246,5 +262,24 @@ def test_one_watch_for_a_kind_however_many_look():
             world.sources.resolve(ref(name), stage="db", own_namespace="shop")
         await world.settle()
         assert len(world.watches.report()) == 1
+
+    run(test)
+
+
+def test_a_pin_has_no_credentials_and_its_address_is_looked_up_in_its_own_namespace() -> None:
+    async def test(world: World) -> None:
+        whole = "http://user:word@src.test/db?token=abc"
+        for namespace, url in (("infra", whole.replace("abc", "theirs")), ("shop", whole)):
+            await world.put(namespace=namespace)
+            shown = {"status": {"artifact": {"url": url}}}
+            there = Ref(FLUX, "ExternalArtifact", namespace, "db")
+            await world.cluster.patch(there, shown, type="merge", subresource="status")
+        pin = await world.look(ref())
+        assert isinstance(pin, Pin)
+        assert pin.url == "http://src.test/db"
+        assert world.sources.address(pin) == whole
+        await world.cluster.delete(Ref(FLUX, "ExternalArtifact", "shop", "db"))
+        await world.settle()
+        assert world.sources.address(pin) == pin.url
 
     run(test)

@@ -74,8 +74,8 @@ class Shown:
     def head(self) -> Head:
         return Head(self.state.version, "sha256:" + f"{self.state.version:064x}")
 
-    def inspected(self, *, drifted: bool) -> None:
-        self.looks.append(drifted)
+    def inspected(self, *, outdated: bool) -> None:
+        self.looks.append(outdated)
 
     async def refresh(self) -> None:
         """The watch shows the object as it is now."""

@@ -20,8 +20,6 @@ def _refused(raw: dict[str, Any], **arguments: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("dependsOn", [{"name": "a"}]),
-        ("kubeConfig", {"secretRef": {"name": "a"}}),
         ("decryption", {"provider": "sops"}),
         ("version", {"value": "1.0.0"}),
         ("migrations", [{"name": "a", "to": "1.0.0"}]),
@@ -40,7 +38,6 @@ def test_a_field_of_the_spec_is_refused_by_name(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("force", True),
         ("promotion", {"soak": "1m"}),
         ("errorBudget", _BUDGET),
         ("migrationAnchor", "db"),
@@ -53,15 +50,14 @@ def test_a_field_of_a_stage_is_refused_by_name_and_place(name: str, value: Any) 
     assert _refused(raw) == [f"spec.stages[1].{name} is not supported yet"]
 
 
+def test_a_version_of_a_dependency_is_refused_and_the_dependency_is_not() -> None:
+    needed = [{"name": "a"}, {"name": "b", "namespace": "c", "minVersion": "1.0.0"}]
+    assert _refused(stageset(dependsOn=needed)) == ["spec.dependsOn[1].minVersion is not supported yet"]
+
+
 def test_values_that_are_not_supported_are_refused_by_value() -> None:
     assert _refused(stageset(onTimeout="Hold")) == ["spec.onTimeout: Hold is not supported yet"]
     assert _refused(with_stage(onTimeout="Rollback")) == ["spec.stages[0].onTimeout: Rollback is not supported yet"]
-    assert _refused(with_stage(conflictPolicy={"default": "Recreate"})) == [
-        "spec.stages[0].conflictPolicy.default: Recreate is not supported yet"
-    ]
-    assert _refused(with_stage(conflictPolicy={"rules": [{"target": {}, "action": "Recreate"}]})) == [
-        "spec.stages[0].conflictPolicy.rules is not supported yet"
-    ]
 
 
 @pytest.mark.parametrize(
@@ -89,9 +85,9 @@ def test_the_full_example_meets_every_line_of_the_list() -> None:
 
 
 def test_deleting_a_line_supports_the_field() -> None:
-    raw = with_stage(promotion={"soak": "1m"}, force=True)
+    raw = with_stage(promotion={"soak": "1m"}, migrationAnchor="db")
     without = [feature for feature in NOT_YET if feature.path != "spec.stages[].promotion"]
-    assert _refused(raw, features=without) == ["spec.stages[0].force is not supported yet"]
+    assert _refused(raw, features=without) == ["spec.stages[0].migrationAnchor is not supported yet"]
 
 
 def test_every_line_names_a_field_of_the_types() -> None:

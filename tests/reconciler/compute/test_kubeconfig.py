@@ -126,7 +126,7 @@ def test_what_is_refused_and_how_it_is_said(document: Any, field: str, words: st
     assert words in message
     assert "s3cr3t" not in message
     assert message.endswith(".")
-    assert (refusal.value.reason, refusal.value.retryable) == ("InvalidKubeConfig", False)
+    assert (refusal.value.reason, refusal.value.retryable) == ("KubeconfigInvalid", True)
 
 
 @pytest.mark.parametrize(

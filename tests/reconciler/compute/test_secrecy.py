@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reconciler.compute.secrecy import Rendered, Variable, render, token
+from reconciler.compute.secrecy import Rendered, Variable, render, spelled, token
 from reconciler.errors import OperationError
 
 KEY = b"installation"
@@ -203,3 +203,14 @@ def test_every_document_is_paired_with_its_own_shadow() -> None:
     assert [r.record["metadata"]["name"] for r in rendered] == names
     assert [r.record["data"]["plain"] for r in rendered] == names
     assert [bool(r.secret_paths) for r in rendered] == [False] * 10 + [True] * 10
+
+
+def test_the_values_of_secrets_among_objects_are_known_in_plain() -> None:
+    last = json.dumps({"kind": "Secret", "stringData": {"a": "an-older-value"}})
+    data = {"a": base64.b64encode(b"some-long-value").decode(), "user": base64.b64encode(b"postgres").decode()}
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": last}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": notes}, "data": data}
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "no-secret-at-all"}}
+    found = set(spelled(render("---\n".join(json.dumps(one) + "\n" for one in (secret, other)), {}, key=KEY)))
+    assert {"some-long-value", data["a"], "an-older-value"} <= found
+    assert not {"postgres", "no-secret-at-all"} & found

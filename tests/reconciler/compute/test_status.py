@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.chain import Head
@@ -95,6 +96,7 @@ TABLE = [
     (retrying, ("False", "StageFailed", FAILURE + BOOK), AT_WORK, None),
     (suspended, ("False", "Suspended", "suspended: nothing is changed until spec.suspend is false"), None, None),
     (lambda: held("SourceNotReady"), ("False", "SourceNotReady", f"why{HELD_BOOK}sourcenotready/)"), AT_WORK, None),
+    (lambda: held("Stalled"), ("False", "Stalled", f"why{HELD_BOOK}stalled/)"), None, ("True", "Stalled")),
     (lambda: held(INVALID), ("False", INVALID, f"why{HELD_BOOK}invalidspec/)"), None, ("True", INVALID)),
     (tearing, ("Unknown", "Progressing", "tearing down, 2 stages left"), AT_WORK, None),
 ]  # fmt: skip
@@ -288,3 +290,19 @@ def test_requests_that_were_taken_up_are_shown():
     stream.fact(e.OperatorRequested(request="reconcile-stage", token="db@t1"))
     assert status(stream)["handledRequests"] == {"reconcile-stage": "db@t1"}
     assert [one.get("lastHandledReconcileAt") for one in status(stream)["stages"]] == ["db@t1", None]
+
+
+def test_what_differs_is_told_and_stays_ready():
+    stream = ready()
+    (key,) = (one.id for one in items("db"))
+    item = e.Item(id=key, v="v1", action="changed", message="/data/x, by hpa")
+    stream.now_ms += 5_000
+    stream.fact(e.DriftObserved(objects=[item], manager="hpa", mode="Warn"), stage="db")
+    found = conditions(stream)
+    text = "1 object differs from what was applied: ConfigMap/shop/db (/data/x, by hpa)"
+    assert found["Ready"] == ("True", "Succeeded", f"2 of 2 stages are ready; {text}")
+    assert found["Drifted"] == ("True", "DriftDetected", f"{text} (runbook: {RUNBOOKS}driftdetected/)")
+    assert status(stream)["conditions"][-1]["lastTransitionTime"] == to_text(stream.now_ms)[:19] + "Z"
+    assert "Stalled" not in found
+    stream.fact(e.DriftObserved(objects=[replace(item, action="restored")], mode="Warn"), stage="db")
+    assert set(conditions(stream)) == {"Ready"}

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from reconciler.compute.urlguard import Guard, Refusal, address_class, display, parse_address
+from reconciler.compute.urlguard import Guard, Refusal, address_class, bare, display, parse_address
 
 GUARD = Guard(flag="--allowed-artifact-hosts")
 
@@ -151,3 +151,5 @@ def test_display_strips_credentials_and_query() -> None:
     assert display("https://user:pw@host/p?token=1#f") == "https://host/p"
     assert "pw" not in display("//u:pw@h/x")
     assert len(display("http://h/" + "x" * 500)) == 300
+    assert bare("https://user:pw@host/p?token=1#f") == "https://host/p"
+    assert len(bare("http://h/" + "x" * 500)) == 509

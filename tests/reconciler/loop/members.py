@@ -6,11 +6,13 @@ from typing import Any
 
 from ledger.chain import Head
 from reconciler.api import names
+from reconciler.compute.dependencies import Rules
 from reconciler.compute.observed import project_stageset
 from reconciler.loop.controller import Controller
 from reconciler.loop.driver import Parts
 from reconciler.loop.member import Member, Shared
 from reconciler.loop.memory import Memory
+from reconciler.loop.ordering import Ordering
 from reconciler.ports.cluster import Object, Scope
 from reconciler.ports.members import Observed
 from reconciler.ports.sources import Unknown
@@ -101,7 +103,13 @@ class World:
 
     def member(self, obj: Object | None = None, state: State | None = None) -> Member:
         observed = kept(obj or stageset())
-        found = Member(observed, state=state or State(stream=observed.stream), head=Head(), shared=self.shared)
+        found = Member(
+            observed,
+            state=state or State(stream=observed.stream),
+            head=Head(),
+            shared=self.shared,
+            ordering=Ordering({}, rules=Rules(), absent=bool),
+        )
         found.seen(observed)
         return found
 

@@ -60,7 +60,7 @@ def test_a_ready_stageset_is_looked_at_at_its_interval_and_records_nothing():
         assert world.inspected == [member]
         # While the look is under way there is nothing to wait for.
         assert member.driver._timer is None
-        member.inspected(drifted=False)
+        member.inspected(outdated=False)
         await settled()
         assert member.state.version == version
         assert member.driver._timer is not None
@@ -69,18 +69,60 @@ def test_a_ready_stageset_is_looked_at_at_its_interval_and_records_nothing():
     run(test)
 
 
-def test_drift_opens_one_run():
+def test_what_is_outdated_opens_one_run():
     async def test(world):
         member = world.member()
         await settled()
         world.journal.batches.clear()
-        member.inspected(drifted=True)
+        member.inspected(outdated=True)
         await settled()
         assert facts(world)[0] == "run.opened"
         assert world.journal.batches[0].drafts[0].event.trigger == "drift"
         assert facts(world).count("run.opened") == 1
-        assert member.drifted is False
+        assert member.outdated is False
         assert member.state.phase == Phase.READY
+        await member.driver.close()
+
+    run(test)
+
+
+def test_drift_is_recorded_and_opens_one_run():
+    async def test(world):
+        member = world.member()
+        await settled()
+        stage = next(iter(member.state.stages.values()))
+        known = next(iter(stage.owned.values()))
+        world.journal.batches.clear()
+
+        def found(manager, key=known.id):
+            item = e.Item(id=key, v=known.v, action="changed", message=f"/data/x, by {manager}")
+            return e.DriftObserved(objects=[item], manager=manager)
+
+        # What was found of a stage later takes the place of what was found before.
+        member.drifted(stage.name, [found("nobody")])
+        member.drifted(stage.name, [found("hpa"), found("else", key="another"), found("kubectl")])
+        await settled()
+        drafts = [draft for batch in world.journal.batches for draft in batch.drafts]
+        seen = [(draft.stage, draft.event.manager, draft.run) for draft in drafts if draft.actor.id == "drift"]
+        assert [one[:2] for one in seen] == [(stage.name, "hpa"), (stage.name, "kubectl")]
+        assert all(one[2] for one in seen)
+        assert [draft.event.trigger for draft in drafts if isinstance(draft.event, e.RunOpened)] == ["drift"]
+        assert member.state.phase == Phase.READY
+        await member.driver.close()
+
+    run(test)
+
+
+def test_drift_of_what_is_going_is_nobodys_concern():
+    async def test(world):
+        member = world.member()
+        await settled()
+        stage = next(iter(member.state.stages.values()))
+        item = e.Item(id=next(iter(stage.owned)), v="v1", action="gone", message="was deleted")
+        member.observed = member.observed._replace(deleting=True)
+        member.drifted(stage.name, [e.DriftObserved(objects=[item])])
+        await settled()
+        assert "drift.observed" not in facts(world)
         await member.driver.close()
 
     run(test)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
+import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyrage
 import pytest
 from msgspec.structs import replace
 
@@ -13,12 +17,12 @@ from ledger.events import LedgerBodiesErased, RunOpened
 from ledger.log import Batch, Selection
 from ledger.memory_log import MemoryLog
 from replay.bundle import format as form
-from replay.bundle.export import Wanted, export
-from replay.bundle.format import LIMITS
+from replay.bundle.export import Options, Wanted, export
+from replay.bundle.format import LIMITS, Sealed
 from replay.checking import check
 from replay.errors import Incomplete, Unreadable, Withheld
 from tests.replay import making, parts
-from tests.replay.bundle.test_secrecy import SECRET, VALUE, artifact
+from tests.replay.bundle.archives import SECRET, VALUE, artifact, files
 
 AT = "2030-01-01T00:00:00.000Z"
 
@@ -67,7 +71,7 @@ def test_a_run_that_is_not_there() -> None:
 
 
 def test_a_stream_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replay.bundle.export.LIMITS", replace(LIMITS, records_max=10))
+    monkeypatch.setattr("replay.bundle.gathering.LIMITS", replace(LIMITS, records_max=10))
     log = making.failures()
     with pytest.raises(Unreadable, match="more than 10 records"):
         making.bundle(log, *making.failed(log))
@@ -121,13 +125,58 @@ def planted(
 WANTED = Wanted("stageset/ns/n/u", "ns/n/u-1")
 
 
-def test_an_artifact_with_a_secret_is_left_out_and_named() -> None:
-    data = b"".join(export(planted(files={"s.yaml": SECRET}), WANTED))
+def test_an_artifact_with_a_secret_goes_with_stand_ins_and_is_marked() -> None:
+    log = planted(files={"s.yaml": SECRET, "c.yaml": "kind: ConfigMap # as it was\n"})
+    data = b"".join(export(log, WANTED))
     bundle = parts.parsed(data)
-    assert [one.why for one in bundle.manifest.omitted] == ["'s.yaml' has a Secret with plain data"]
-    assert "'s.yaml' has a Secret with plain data" in bundle.redactions
+    (original,) = log.blobs.digests()
+    (derived,) = bundle.manifest.derived
+    assert (derived.digest, derived.files, derived.generates) == (original, ("s.yaml",), False)
+    assert bundle.manifest.stand_in(original) == derived
+    assert bundle.manifest.stand_in("sha256:") is None
+    assert f"artifact {original}: in s.yaml" in bundle.redactions
+    members = parts.members(data)
+    assert form.blob_name(original) not in members
+    found = files(members[form.blob_name(derived.member)])
+    assert found["c.yaml"] == b"kind: ConfigMap # as it was\n"
+    assert json.loads(found["s.yaml"])["stringData"] == {"password": "withheld0001"}
+    assert all(VALUE.encode() not in content for content in members.values())
+    assert b"".join(export(log, WANTED)) == data
+
+
+def test_an_artifact_in_which_a_value_is_found_again_is_left_out_and_named() -> None:
+    data = b"".join(export(planted(files={"s.yaml": SECRET, "notes.txt": f"it is {VALUE}"}), WANTED))
+    bundle = parts.parsed(data)
+    why = "'notes.txt' holds the value of a Secret that 's.yaml' has a Secret with plain data"
+    assert [one.why for one in bundle.manifest.omitted] == [why]
     assert not [name for name in parts.members(data) if name.startswith("blobs/")]
-    assert all(VALUE.encode() not in content for content in parts.members(data).values())
+
+
+# ── for one reader ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_withheld_is_encrypted_for_a_reader_and_nobody_else() -> None:
+    mine, other = (pyrage.x25519.Identity.generate() for _ in range(2))
+    log = planted(files={"s.yaml": SECRET})
+    data = b"".join(export(log, WANTED, Options(recipients=(str(mine.to_public()),))))
+    bundle, members = parts.parsed(data), parts.members(data)
+    (original,) = log.blobs.digests()
+    assert bundle.manifest.sealed == Sealed(recipients=(str(mine.to_public()),), artifacts=(original,))
+    assert str(mine.to_public()) in bundle.redactions
+    assert list(members)[3:5] == [form.EVENTS, form.SECRETS]
+    with tarfile.open(fileobj=io.BytesIO(pyrage.decrypt(members[form.SECRETS], [mine]))) as archive:
+        (entry,) = archive
+        assert archive.extractfile(entry).read() == log.blobs.get(original)  # type: ignore[union-attr]
+    with pytest.raises(pyrage.DecryptError):
+        pyrage.decrypt(members[form.SECRETS], [other])
+    assert all(VALUE.encode() not in content for content in members.values())
+
+
+def test_nothing_is_encrypted_where_nothing_is_withheld() -> None:
+    reader = str(pyrage.x25519.Identity.generate().to_public())
+    data = b"".join(export(planted(files={"c.yaml": "kind: ConfigMap\n"}), WANTED, Options(recipients=(reader,))))
+    assert parts.parsed(data).manifest.sealed is None
+    assert form.SECRETS not in parts.members(data)
 
 
 def test_an_artifact_without_one_goes() -> None:
@@ -162,6 +211,44 @@ def test_a_blob_that_is_gone_is_named() -> None:
     log.blobs.packed.clear()
     bundle = parts.parsed(b"".join(export(log, WANTED)))
     assert [one.why for one in bundle.manifest.omitted] == ["the ledger does not have it any more"]
+
+
+# ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _failing_job(world: Any) -> None:
+    from tests.simulation.acting import PREFIX, job
+    from tests.simulation.bases import CONFIG, Script
+
+    script = Script(world, one=(CONFIG,))
+    made = job("migrate", outcome="fail", after_s=1.0)
+    made["metadata"]["annotations"][f"{PREFIX}log"] = "words of the job\nthe last of them"
+    world.publish_files("migrations", "v1", {"job.yaml": made})
+    action = {"name": "migrate", "job": {"sourceRef": {"name": "migrations"}}, "retries": 0}
+    script.release.stages[0]["actions"] = {"pre": [action]}
+    script.create()
+    await world.until("it fails", lambda: world.ready("rel")[0] == "False", within_s=240)
+
+
+def test_log_tails_stay_behind_unless_they_are_wanted() -> None:
+    log = making.played(_failing_job)
+    stream, run = next(making.runs(log))
+    bundle = parts.parsed(making.bundle(log, stream, run))
+    (shortened,) = bundle.manifest.shortened
+    assert shortened.fields == ("/evidence/containers/0/log",)
+    assert f"- position {shortened.seq}: /evidence/containers/0/log" in bundle.redactions
+    # The simulated Job's manifest says what it logs.
+    assert b"words of the job" not in parts.members(making.bundle(log, stream, run))[form.EVENTS]
+    verdict = check(making.opened(making.bundle(log, stream, run)))
+    assert verdict.verdict == "REPRODUCED"
+    assert verdict.notes == (
+        f"log tails were left out of {shortened.seq}: these records were not held against their digests",
+    )
+    data = b"".join(export(log, Wanted(stream, run), Options(with_logs=True)))
+    whole = parts.parsed(data)
+    assert whole.manifest.shortened == ()
+    assert b"words of the job" in b"".join(one.body or b"" for one in whole.records)
+    assert check(making.opened(data)).notes == ()
 
 
 # ── erased bodies ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from replay.bundle import format as form
-from replay.bundle.format import Manifest, Member
+from replay.bundle.format import Derived, Manifest, Member, Sealed, Shortened
 from replay.errors import Unreadable
 
 DIGEST = "sha256:" + "a" * 64
@@ -14,11 +14,19 @@ MANIFEST = Manifest(
     format=form.FORMAT, ledger="l", stream="s", run="r", first_seq=1, last_seq=2, records=2, head=DIGEST, members=FIXED
 )
 BLOB = Member(name=form.blob_name(DIGEST), size_bytes=5, digest=DIGEST)
+DERIVED = Derived(seq=1, digest="sha256:" + "c" * 64, member=DIGEST, files=("a.yaml",))
+SHORTENED = Shortened(seq=1, fields=("/evidence/log",))
+SEALED = Sealed(recipients=("age1x",), artifacts=(DERIVED.digest,))
+SECRETS = Member(name=form.SECRETS, size_bytes=1, digest=DIGEST)
 
 
 def test_a_manifest_comes_back() -> None:
     whole = replace(MANIFEST, members=(*FIXED, BLOB))
     assert form.read_manifest(form.encode(whole)) == whole
+    whole = replace(whole, members=(*FIXED, SECRETS, BLOB), derived=(DERIVED,), shortened=(SHORTENED,), sealed=SEALED)
+    assert form.read_manifest(form.encode(whole)) == whole
+    assert whole.stand_in(DERIVED.digest) == DERIVED
+    assert whole.stand_in(DIGEST) is None
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,11 @@ def test_a_manifest_comes_back() -> None:
         (replace(MANIFEST, members=(*FIXED, replace(BLOB, size_bytes=2**50))), "more than is read"),
         (replace(MANIFEST, members=(replace(FIXED[0], size_bytes=2**30), *FIXED[1:])), "more than is read"),
         (replace(MANIFEST, records=0), "records are not 1 to"),
+        (replace(MANIFEST, sealed=SEALED), "each once"),
+        (replace(MANIFEST, members=(*FIXED, SECRETS)), "no member of a bundle"),
+        (replace(MANIFEST, derived=(DERIVED,)), "what stands for an artifact is no member"),
+        (replace(MANIFEST, members=(*FIXED, BLOB), derived=(replace(DERIVED, digest=DIGEST),)), "or the artifact is"),
+        (replace(MANIFEST, shortened=(SHORTENED, SHORTENED)), "the shortened records are not in order"),
         (replace(MANIFEST, records=2**40), "records are not 1 to"),
     ],
 )

@@ -17,7 +17,9 @@ from ledger.envelope import Draft, Head, Sealer, Stored, Writer, digest
 from ledger.events import RunBlocked
 from replay.bundle import format as form
 from replay.bundle.compression import zstd
-from tests.replay import making, parts
+from replay.bundle.export import export
+from tests.replay import parts
+from tests.replay.bundle.test_export import WANTED, planted
 
 WITHIN_S, WITHIN_KIB = 2.0, 256 * 1024
 _MEASURE = """
@@ -158,12 +160,20 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.fixture(scope="module")
 def good() -> bytes:
-    log = making.failures()
-    return making.bundle(log, *making.failed(log))
+    """A bundle that is taken, and small."""
+    return b"".join(export(planted(files={"c.yaml": "kind: ConfigMap\n"}), WANTED))
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("command", ["inspect", pytest.param("run", marks=pytest.mark.slow)])
+#: What takes long to make.
+_LARGE = {"bomb of events", "bomb of a blob", "many real lines", "long chain", "large bodies"}
+_CASES = [
+    pytest.param(name, command, marks=[pytest.mark.slow] if name in _LARGE or command == "run" else [])
+    for name in HOSTILE
+    for command in ("inspect", "run")
+]
+
+
+@pytest.mark.parametrize(("name", "command"), _CASES)
 def test_it_is_refused_soon_and_in_little_memory(tmp_path: Path, good: bytes, name: str, command: str) -> None:
     path = tmp_path / "hostile.stagereplay"
     path.write_bytes(HOSTILE[name](good))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from replay.bundle.format import Shortened
 from replay.bundle.proof import prove
 from replay.errors import Incompatible, Invalid
 from tests.replay import making, parts
@@ -30,3 +31,19 @@ def test_an_envelope_of_tomorrow_is_incompatible() -> None:
     broken = records[3]._replace(header=b"{}")
     with pytest.raises(Invalid, match="cannot be read"):
         prove(bundle.manifest, [*records[:3], broken, *records[4:]])
+
+
+def test_only_a_body_that_the_manifest_calls_shortened_may_be_without_salt() -> None:
+    log = making.failures()
+    bundle = parts.parsed(making.bundle(log, *making.failed(log)))
+    at = next(place for place, one in enumerate(bundle.records) if one.body is not None)
+    given = bundle.records[at]
+    shorter = [*bundle.records[:at], given._replace(body=b"{}", salt=None), *bundle.records[at + 1 :]]
+    with pytest.raises(Invalid, match="the salt of its body is gone"):
+        prove(bundle.manifest, shorter)
+    named = replace(bundle.manifest, shortened=(Shortened(seq=given.seq, fields=("/evidence/log",)),))
+    assert len(prove(named, shorter)) == len(shorter)
+    for other in (given, given._replace(body=None, salt=None)):
+        with pytest.raises(Invalid, match="the manifest calls it shortened, and it is not") as found:
+            prove(named, [*bundle.records[:at], other, *bundle.records[at + 1 :]])
+        assert found.value.seq == given.seq

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from replay.bundle.format import Omitted
+from replay.bundle.format import Derived, Omitted, Sealed, Shortened
 from replay.bundle.redactions import Contents, text
 
 
@@ -14,4 +14,19 @@ def test_it_tells_what_was_left_out_and_why() -> None:
 
 
 def test_nothing_left_out() -> None:
-    assert text(Contents("s", "r", 1, 0, [], 0)).endswith("## Left out\n\nNothing.\n")
+    page = text(Contents("s", "r", 1, 0, [], 0))
+    assert page.endswith("## With stand-ins\n\nNothing.\n\n## Left out\n\nNothing.\n")
+    assert "Nothing was encrypted for anybody." in page
+
+
+def test_it_tells_what_has_stand_ins_what_is_shorter_and_who_can_read_more() -> None:
+    derived = Derived(seq=3, digest="sha256:0", member="sha256:1", files=("a.yaml", "b\x1b.yaml"), generates=True)
+    shortened = Shortened(seq=5, fields=("/evidence/containers/0/log",))
+    sealed = Sealed(recipients=("age1abc",), artifacts=("sha256:0",))
+    contents = Contents("s", "r", 9, 1, [], 0, [derived], [shortened], sealed=sealed)
+    page = text(contents)
+    assert "- position 3: artifact sha256:0: in a.yaml, b\\x1b.yaml\n  It is sha256:1 here" in page
+    assert "Names of generated Secrets end otherwise" in page
+    assert "- position 5: /evidence/containers/0/log" in page
+    assert "`secrets.age` holds 1 of these artifacts byte for byte, encrypted with age for age1abc." in page
+    assert "(`--with-logs`), as they were recorded" in text(contents._replace(with_logs=True))

@@ -20,12 +20,16 @@ def test_every_command_of_the_page_works(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ledger.db").write_bytes(original.read_bytes())
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "failed.stagereplay").write_bytes(bundle.read_bytes())
     run = parts.parsed(bundle.read_bytes()).manifest.run
     assert len(COMMANDS) >= 4
-    for words in COMMANDS:
+    # Forks have recordings of their own: test_docs_computing.
+    for words in (one for one in COMMANDS if not one.startswith("fork ")):
         named = words.replace("shop/checkout/1a2b3c4d-33", run).replace("checkout", "rel")
         done = command(*shlex.split(named))
-        assert done.exit_code == 0, (words, done.stderr)
+        # Two runs differ, and that is no failure.
+        assert done.exit_code == 0 or (words.startswith("diff ") and done.exit_code == 1), (words, done.stderr)
 
 
 def test_the_command_that_copies_out_of_a_cluster_is_one_that_there_is(original: Path) -> None:

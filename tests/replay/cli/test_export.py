@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from ledger.envelope import Actor, decode_header
@@ -89,3 +90,21 @@ def test_a_stageset_that_never_failed(tmp_path: Path) -> None:
     done = command("export", "--ledger", tmp_path / "l.db")
     assert done.exit_code == 2
     assert "the ledger knows no StageSet" in done.stderr
+
+
+def test_secrets_go_to_somebody_or_they_do_not_go(original: Path, tmp_path: Path) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    reader = str(identity.to_public())
+    for words, says in (
+        (("--include-secrets",), "--include-secrets needs --recipient"),
+        (("--recipient", reader), "--recipient without --include-secrets"),
+        (("--include-secrets", "--recipient", str(identity)), "an identity, which is for the reader alone"),
+    ):
+        done = command("export", "--ledger", original, "-o", tmp_path / "x", *words)
+        assert done.exit_code == 2
+        assert says in done.stderr
+        assert str(identity) not in done.stderr
+        assert not (tmp_path / "x").exists()
+    words = ("--with-logs", "--include-secrets", "--recipient", reader, "--recipient", reader)
+    assert command("export", "--ledger", original, "-o", tmp_path / "x", *words).exit_code == 0
+    assert command("inspect", tmp_path / "x").exit_code == 0

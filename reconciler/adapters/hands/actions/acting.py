@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ledger.events import ActionFinished, Hook, Item, Pin
 from reconciler.adapters.clusters import Hand
 from reconciler.adapters.hands.tools import Tools
+from reconciler.adapters.operations.failures import told
 from reconciler.api.types import Action, StageSetSpec
 from reconciler.errors import ClusterError, Forbidden, OperationError
 from reconciler.ports.hands import Answer, Target
@@ -40,7 +41,7 @@ class Acting(NamedTuple):
     earlier: tuple[Item, ...]
     #: end of all attempts, milliseconds since 1970; 0: none
     deadline_ms: int
-    #: the stage's identity on the target cluster
+    #: the stage's identity on the target cluster; for http on the controller's own, where its Secrets are
     hand: Hand
     report: Report
 
@@ -53,12 +54,14 @@ class Acting(NamedTuple):
     ) -> Answer:
         """It is known to have failed; another attempt may follow where the error is retryable."""
         if isinstance(error, OperationError):
-            reason, retryable, evidence = error.reason, error.retryable, error.evidence
+            reason, retryable, message, evidence = error.reason, error.retryable, error.message, error.evidence
+            # What could not be rendered is referred to, so that it is kept as long as the answer.
+            blobs = blobs or ((evidence["artifact"],) if "artifact" in evidence else ())
         else:
             reason, retryable = type(error).__name__, True
-            evidence = {"status": error.status} if error.status else {}
+            message, evidence = told(error)
         event = self._event(
-            reason=reason, message=error.message, retryable=retryable, evidence=evidence, objects=list(objects)
+            reason=reason, message=message, retryable=retryable, evidence=evidence, objects=list(objects)
         )
         return Answer(event, "refused" if isinstance(error, Forbidden) else "failed", blobs)
 

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.adapters.hands.actions.acting import Acting
 from reconciler.adapters.hands.actions.http_request import KEY_HEADER, call_of
-from reconciler.adapters.requests import Call, CallError, Reply
 from reconciler.api.types import HttpAction
 from reconciler.compute.urlguard import Refusal, display, split_url
 from reconciler.errors import ClusterError, OperationError
 from reconciler.ports.hands import Answer
+from reconciler.ports.requests import Call, CallError, Reply
 
 #: Safe methods (RFC 9110 §9.2.1) of those that an action can have.
 SAFE: Final = ("GET", "HEAD")

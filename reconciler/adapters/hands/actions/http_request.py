@@ -14,12 +14,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from reconciler.adapters.hands.actions.acting import Acting
 from reconciler.adapters.operations.failures import failure_of
-from reconciler.adapters.requests import Call
 from reconciler.api.types.references import SecretKeyReference
 from reconciler.compute.echoes import scrubber
 from reconciler.compute.fields import strings
 from reconciler.errors import Forbidden, NotFound, OperationError
 from reconciler.ports.cluster import Ref
+from reconciler.ports.requests import Call
 
 KEY_HEADER = "Idempotency-Key"
 
@@ -82,7 +82,7 @@ async def _read(acting: Acting, reference: SecretKeyReference, *, field: str) ->
     try:
         found = await acting.hand.cluster.get(ref)
     except NotFound:
-        message = f"{field}: Secret {secret} does not exist: create it on the target cluster"
+        message = f"{field}: Secret {secret} does not exist: create it beside the StageSet"
         raise OperationError(message, reason="SecretNotFound", retryable=True) from None
     except Forbidden as error:
         raise Forbidden(f"{field}: {failure_of(error, ref=ref).words()}", status=error.status) from None

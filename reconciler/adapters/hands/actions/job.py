@@ -2,7 +2,7 @@
 
 Not their clean-up: the core deletes them after the outcome is recorded. Invariants: what an earlier try may have
 created is looked at before anything is created, whatever `acting.first` says; a name is durable before the object, its
-UID before anything else is done; nothing is created beside a Job of this or an older revision that still runs.
+UID before it starts; nothing is created beside a Job of this or an older revision that still runs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from reconciler.adapters.hands.actions.acting import Acting
 from reconciler.adapters.hands.actions.job_answers import answered, done
 from reconciler.adapters.hands.actions.job_look import end_of, judged, progress_words, read, refusal
 from reconciler.adapters.hands.actions.job_names import Task, tasks_of
+from reconciler.adapters.hands.actions.job_start import is_waiting, started, waiting, withdrawn
 from reconciler.adapters.hands.actions.job_watch import Watching
 from reconciler.adapters.hands.actions.job_work import Halted, Late, Render, Work, render_job
 from reconciler.adapters.operations.existing import Owner, live_of
@@ -30,12 +31,13 @@ CREATE_TRIES_MAX = 3
 
 
 async def perform(acting: Acting, *, render: Render = render_job) -> Answer:
-    """Look for what was created, create what is missing, await the end of all."""
+    """Look for what was created, create what is missing, start what waits, await the end of all."""
     work = Work(acting, render)
     try:
         await _look(work)
         if not work.covered():
             await _complete(work, tasks_of(acting, (await work.objects()).objects))
+        await _start(work)
         await _await_ends(work)
     except (Halted, Late) as stopped:
         return await answered(work, stopped)
@@ -76,7 +78,11 @@ async def _await_earlier(work: Work) -> None:
     for item in work.acting.earlier:
         ref = ref_of_entry(item.id, version=item.v)
         live = None if ref is None else await read(work.cluster, ref)
-        if ref is not None and live is not None and _is_earlier(work, live, uid=item.uid) and end_of(live) is None:
+        if ref is None or live is None or not _is_earlier(work, live, uid=item.uid):
+            continue
+        # What was never started will not be: it would be waited for in vain.
+        live = await withdrawn(work.cluster, ref, live)
+        if live is not None and end_of(live) is None:
             running[ref] = live
     uids = {ref: text(live, "metadata", "uid") for ref, live in running.items()}
     try:
@@ -146,7 +152,7 @@ async def _create(work: Work, task: Task) -> None:
     for _ in range(CREATE_TRIES_MAX):
         lost: ClusterError | None = None
         try:
-            await work.created(task.ref, await work.cluster.create(task.wire))
+            await work.created(task.ref, await work.cluster.create(waiting(task.wire)))
             return
         except errors.AlreadyExists:
             pass
@@ -166,6 +172,16 @@ async def _create(work: Work, task: Task) -> None:
         reason="AlreadyExists",
         retryable=True,
     )
+
+
+async def _start(work: Work) -> None:
+    """Start what has waited until its UID was on record; somebody else may have done so."""
+    for ref, live in [(ref, live) for ref, live in work.running.items() if is_waiting(live)]:
+        left_s = work.left_s()
+        if left_s is not None and left_s <= 0:
+            raise Late(f"the time of the action was over before {ref_words(ref)} was started: raise its timeout")
+        now = await started(work.cluster, ref, live, scrub=work.scrub_known())
+        await work.take([judged(work.acting, ref, recorded=work.recorded(ref), live=now)])
 
 
 async def _await_ends(work: Work) -> None:

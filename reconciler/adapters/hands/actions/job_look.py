@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.adapters.hands.actions.acting import Acting
 from reconciler.adapters.hands.actions.job_names import ANNOTATION, marks_of
 from reconciler.adapters.operations.existing import Live, Owner, live_of
-from reconciler.adapters.operations.failures import Scrub, failure_of, unscrubbed
+from reconciler.adapters.operations.failures import Scrub, failure_of, granted, unscrubbed
 from reconciler.api import names
 from reconciler.compute.fields import condition, is_true, maps, text
 from reconciler.compute.kstatus import status_of
@@ -120,7 +120,7 @@ async def read(cluster: Cluster, ref: Ref) -> Object | None:
 def refusal(error: errors.ClusterError, ref: Ref, *, scrub: Scrub = unscrubbed) -> errors.OperationError:
     """What a server answered to a request for one object, as the failure of the action."""
     failure = failure_of(error, ref=ref, scrub=scrub)
-    evidence = {"status": failure.status} if failure.status else {}
+    evidence = ({"status": failure.status} if failure.status else {}) | granted(failure)
     return errors.OperationError(failure.words(), reason=failure.reason, retryable=failure.retryable, evidence=evidence)
 
 

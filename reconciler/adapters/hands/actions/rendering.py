@@ -17,6 +17,7 @@ from reconciler.api import names
 from reconciler.compute.fields import mapping, text
 from reconciler.compute.manifests import canonical, object_digest
 from reconciler.compute.order import stamped
+from reconciler.errors import OperationError
 from reconciler.ports.cluster import Object, Ref
 
 
@@ -52,7 +53,12 @@ async def rendered(acting: Acting, *, path: str) -> ActionObjects:
     """
     assert acting.pin is not None, "the artifact of an action is pinned with its run"
     target, body = acting.target, await _artifact(acting, acting.pin)
-    found = await substituted(acting.tools, acting, await kustomized(acting.tools, body, path=path))
+    try:
+        found = await substituted(acting.tools, acting, await kustomized(acting.tools, body, path=path))
+    except OperationError as error:
+        # What could not be rendered belongs to the answer, so that it can be looked at.
+        error.evidence = {"artifact": acting.pin.digest, **error.evidence}
+        raise
     labels = names.owner_labels(namespace=target.namespace, name=target.name)
     manifests = [
         Manifest(obj=_at_home(stamped(one.wire, labels=labels), namespace=target.namespace), digest="")
@@ -73,7 +79,7 @@ async def _artifact(acting: Acting, pin: Pin) -> bytes:
     kept = await journal.get_blob(pin.digest)
     if kept is not None:
         return kept
-    body = await acting.tools.fetcher.fetch(pin.url, pin.digest)
+    body = await acting.tools.fetcher.fetch(acting.tools.address(pin), pin.digest)
     await journal.put_blob(body)
     return body
 

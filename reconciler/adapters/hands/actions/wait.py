@@ -7,11 +7,13 @@ read after the action began counts, never what a watch still had in memory.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from ledger.events import Item
 from reconciler.adapters.hands.actions.acting import Acting
 from reconciler.adapters.hands.actions.targets import item_of, located
 from reconciler.adapters.hands.actions.timing import left_s
+from reconciler.adapters.operations.failures import told
 from reconciler.adapters.watches import Key
 from reconciler.api import duration
 from reconciler.api.types.actions import WaitAction
@@ -75,6 +77,8 @@ class _Looking:
         self._ref: Ref | None = None
         self._live: Object | None = None
         self._why = "the cluster has not answered yet"
+        #: of the last look that failed
+        self._evidence: dict[str, Any] = {}
         #: to be slept before the next look where no change can be heard of
         self._pause_s = 0.0
 
@@ -105,7 +109,8 @@ class _Looking:
 
     def late(self) -> OperationError:
         """The deadline came first."""
-        evidence = {"expression": self._expr} | ({"live": projected(self._live)} if self._live is not None else {})
+        live = {"live": projected(self._live)} if self._live is not None else self._evidence
+        evidence = {"expression": self._expr} | live
         message = f"timed out: {self.words()} did not become true: {self._why}"
         return OperationError(message, reason="WaitTimeout", retryable=True, evidence=evidence)
 
@@ -126,10 +131,12 @@ class _Looking:
         try:
             live = await self._acting.hand.cluster.get(ref)
         except (NotFound, NoSuchKind):
-            self._live, self._why, self._pause_s = None, "the object does not exist", 0.0
+            self._live, self._evidence = None, {}
+            self._why, self._pause_s = "the object does not exist", 0.0
             return False
         except ClusterError as error:
-            self._why = f"the object cannot be read: {cut(error.message, 300)}"
+            words, self._evidence = told(error)
+            self._why = f"the object cannot be read: {cut(words, 600)}"
             self._slower()
             return False
         self._live, self._pause_s = {"apiVersion": ref.api_version, "kind": ref.kind, **live}, 0.0

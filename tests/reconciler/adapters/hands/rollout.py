@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.events import Event
-from reconciler.adapters.clusters import Clusters
+from reconciler.adapters.clusters import Clusters, Reach
 from reconciler.adapters.hands import Performer, Tools
 from reconciler.adapters.kustomize import Builder, Kustomize, find_tool
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.requests import Caller
 from reconciler.compute.urlguard import Guard
-from reconciler.errors import NotFound, OperationError
+from reconciler.errors import NoAccount, OperationError
 from reconciler.plan import plan
 from reconciler.ports.cluster import Object, Ref
 from reconciler.ports.hands import Answer, Order, Target
@@ -63,11 +63,11 @@ class Artifacts:
         return self.bodies[url]
 
 
-class NoAccount:
+class Ghost:
     """The client of a ServiceAccount that does not exist: its token cannot be had."""
 
     async def version(self) -> dict[str, str]:
-        raise NotFound('serviceaccounts "ghost" not found')
+        raise NoAccount("ServiceAccount shop/ghost does not exist: create it, or correct serviceAccountName")
 
 
 class Rollout:
@@ -128,17 +128,17 @@ class Rollout:
         return await self.cluster.get(Ref("v1", kind, "shop", name))
 
 
-def run(test: Any) -> None:
-    """Run an async test with a `Rollout`; nothing may be left behind."""
+def run(test: Any, *, reach: Reach | None = None) -> None:
+    """Run an async test with a `Rollout`; nothing may be left behind. `reach` makes clients of remote clusters."""
 
     async def inside() -> None:
         clock = Clock()
         cluster = await cluster_with_crds(clock)
 
         def act_as(namespace: str, name: str) -> Any:
-            return NoAccount() if name == "ghost" else cluster.as_user(f"system:serviceaccount:{namespace}:{name}")
+            return Ghost() if name == "ghost" else cluster.as_user(f"system:serviceaccount:{namespace}:{name}")
 
-        clusters = Clusters(cluster, act_as=act_as, jitter=lambda: 0.5)
+        clusters = Clusters(cluster, act_as=act_as, jitter=lambda: 0.5, reach=reach)
         tool = await find_tool()
         artifacts: Any = Artifacts()
         tools = Tools(
@@ -160,5 +160,5 @@ def run(test: Any) -> None:
 
 
 def one_stage(**fields: Any) -> dict[str, Any]:
-    top = {key: fields.pop(key) for key in ("serviceAccountName", "timeout") if key in fields}
+    top = {key: fields.pop(key) for key in ("serviceAccountName", "timeout", "kubeConfig") if key in fields}
     return spec({"name": "db", "sourceRef": {"name": "db"}, **fields}, **top)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from reconciler.api import names
+from reconciler.compute.inputs import decode
 from reconciler.compute.manifests import object_digest
 from reconciler.compute.order import stamped
 from reconciler.ports.cluster import Ref
@@ -62,7 +63,10 @@ def test_no_secret_value_is_in_any_answer_or_blob():
         artifact = rollout.tools.journal.blobs
         assert CANARY not in found
         assert base64.b64encode(CANARY.encode()).decode() not in found
-        assert len(artifact) == 2
+        # The artifact, what it renders to, and what the build was told.
+        assert len(artifact) == 3
+        told = [one for data in artifact.values() if (one := decode(data)) is not None]
+        assert [note.answer["withheld"] for note in told[0].notes if note.about[1] == "Secret"] == [{"token": "text"}]
 
     run(test)
 

@@ -9,8 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from kubernetes.aio.client import Configuration
 
-from reconciler.adapters.kubernetes import KubernetesCluster, Limits, from_kubeconfig_dict
+from reconciler.adapters.kubernetes import KubernetesCluster, Limits, Remotes
+from reconciler.adapters.kubernetes.connect import server_of
+from reconciler.adapters.kubernetes.identity import Configured
+from reconciler.compute import kubeconfig
+from reconciler.compute.urlguard import Guard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN = "very-secret-token"
@@ -143,12 +148,32 @@ def document(port: int, **user: Any) -> dict[str, Any]:
     }
 
 
+def client(port: int, limits: Limits | None = None) -> KubernetesCluster:
+    """An operator's client of a server on loopback."""
+    configuration = Configuration(host=f"http://127.0.0.1:{port}")
+    configuration.api_key["BearerToken"] = f"Bearer {TOKEN}"
+    server = server_of(configuration, limits or Limits(), where="a test")
+    return KubernetesCluster(server, Configured(configuration, name="context test"), jitter=lambda: 0.0)
+
+
+def tenants(
+    config: dict[str, Any],
+    *,
+    where: str = "a test",
+    allowed: tuple[str, ...] = ("127.0.0.1",),
+    user: str = "",
+    limits: Limits | None = None,
+) -> KubernetesCluster:
+    """A tenant's client."""
+    guard = Guard.of(allowed, flag="--allowed-cluster-hosts")
+    remotes = Remotes(guard, jitter=lambda: 0.0, limits=limits or Limits())
+    return remotes.reach(kubeconfig.check(config, where=where), where=where, user=user)
+
+
 @asynccontextmanager
 async def connected(limits: Limits | None = None) -> AsyncIterator[tuple[Scripted, KubernetesCluster]]:
     async with scripted() as script:
-        cluster = from_kubeconfig_dict(
-            document(script.port), where="a test", jitter=lambda: 0.0, limits=limits or Limits()
-        )
+        cluster = client(script.port, limits)
         try:
             yield script, cluster
         finally:

@@ -17,6 +17,7 @@ from tests.reconciler.adapters.kubernetes.scripted import (
     TOKEN,
     Scripted,
     answer,
+    client,
     connected,
     lines,
     refusal,
@@ -350,10 +351,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
     async def run() -> None:
         async with scripted() as script:
             port = script.port
-        from reconciler.adapters.kubernetes import from_kubeconfig_dict
-        from tests.reconciler.adapters.kubernetes.scripted import document
-
-        cluster = from_kubeconfig_dict(document(port), where="a test", jitter=lambda: 0.0)
+        cluster = client(port)
         with pytest.raises(Unavailable, match=rf"http://127.0.0.1:{port} .*GET /version.*refused"):
             await cluster.version()
         await cluster.close()

@@ -1,11 +1,9 @@
-"""From a kubeconfig, from the Pod, from a tenant: what is read, what is refused, what is left behind."""
+"""From the operator's kubeconfig and from the Pod: what is read, what is refused, what is left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -20,13 +18,11 @@ from kubernetes.aio.config import kube_config
 
 from reconciler.adapters.kubernetes import (
     KubernetesCluster,
-    Limits,
     from_kubeconfig,
-    from_kubeconfig_dict,
     in_cluster,
 )
 from reconciler.errors import OperationError, Unavailable
-from tests.reconciler.adapters.kubernetes.scripted import answer, document, refusal, scripted
+from tests.reconciler.adapters.kubernetes.scripted import answer, document, refusal, scripted, tenants
 from tests.reconciler.adapters.kubernetes.test_identity import Tokens
 
 TLS = Path(__file__).parent / "tls"
@@ -93,7 +89,7 @@ def test_a_token_never_travels_on_a_connection_with_another_ones_certificate(ten
         async with tls_server() as (server, seen):
             config = certified(server)
             if tenant:
-                cluster = from_kubeconfig_dict(config, where="a test", jitter=no_jitter)
+                cluster = tenants(config)
             else:
                 cluster = await from_kubeconfig(written(tmp_path, config), jitter=no_jitter)
             await cluster.version()
@@ -119,85 +115,11 @@ def test_no_key_of_a_kubeconfig_stays_on_disk(tmp_path: Path, monkeypatch: pytes
     async def run() -> None:
         config = certified("https://127.0.0.1:1")
         await from_kubeconfig(written(tmp_path, config), jitter=no_jitter)
-        from_kubeconfig_dict(config, where="a test", jitter=no_jitter)
+        tenants(config)
 
     asyncio.run(run())
     assert list(folder.rglob("*")) == []
     assert kube_config._temp_files == {}
-
-
-def test_a_certificate_that_is_not_trusted_or_for_another_name_is_said() -> None:
-    async def run() -> None:
-        async with tls_server() as (server, _):
-            config = certified(server)
-            config["clusters"][0]["cluster"]["tls-server-name"] = "elsewhere"
-            with pytest.raises(Unavailable, match=r"not trusted .*server name"):
-                await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-            config["clusters"][0]["cluster"]["tls-server-name"] = "localhost"
-            await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-            config["clusters"][0]["cluster"] = {"server": server}
-            with pytest.raises(Unavailable, match="not trusted"):
-                await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-            config["clusters"][0]["cluster"] = {"server": server, "insecure-skip-tls-verify": True}
-            await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-
-    asyncio.run(run())
-
-
-def test_plain_http_on_a_tls_port_and_the_reverse_are_said() -> None:
-    async def run() -> None:
-        async with scripted() as script:
-            config = certified(f"https://127.0.0.1:{script.port}")
-            with pytest.raises(Unavailable, match="TLS failed"):
-                await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-
-    asyncio.run(run())
-
-
-def test_a_connection_that_does_not_come_about_is_given_up() -> None:
-    async def run() -> None:
-        # The kernel accepts for it, so TCP stands; TLS never does.
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = f"https://127.0.0.1:{listener.getsockname()[1]}"
-            limits = Limits(connect_s=0.2, request_s=0.2)
-            with pytest.raises(Unavailable, match=f"{server} could not be asked to GET /version"):
-                await asked(from_kubeconfig_dict(certified(server), where="a test", jitter=no_jitter, limits=limits))
-
-    asyncio.run(run())
-
-
-def test_a_prefix_in_the_server_url_is_kept() -> None:
-    async def run() -> None:
-        async with scripted() as script:
-            script.on["GET /k8s/clusters/c-1/version"] = answer(VERSION)
-            config = document(script.port)
-            config["clusters"][0]["cluster"]["server"] += "/k8s/clusters/c-1/"
-            await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-
-    asyncio.run(run())
-
-
-def test_user_name_and_password() -> None:
-    async def run() -> None:
-        async with scripted() as script:
-            script.on["GET /version"] = answer(VERSION)
-            config = document(script.port, username="u", password="p")
-            await asked(from_kubeconfig_dict(config, where="a test", jitter=no_jitter))
-            assert script.asked[-1].headers["Authorization"] == "Basic dTpw"
-
-    asyncio.run(run())
-
-
-def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-
-    async def run() -> None:
-        async with scripted() as script:
-            script.on["GET /version"] = answer(VERSION)
-            await asked(from_kubeconfig_dict(document(script.port), where="a test", jitter=no_jitter))
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
@@ -282,21 +204,3 @@ def test_a_pods_token_file_that_vanished_is_an_unavailable_credential(tmp_path: 
 def test_outside_a_pod_is_said() -> None:
     with pytest.raises(OperationError, match="Service host/port is not set"):
         in_cluster(jitter=no_jitter, environ={})
-
-
-def test_a_certificate_that_is_none_is_said() -> None:
-    bad = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
-    config = document(1, **{"client-certificate-data": bad, "client-key-data": bad})
-    with pytest.raises(OperationError, match="a certificate, key or URL in it cannot be used") as raised:
-        from_kubeconfig_dict(config, where='Secret shop/prod, key "value"', jitter=no_jitter)
-    assert 'Secret shop/prod, key "value"' in raised.value.message
-
-
-def test_a_tenants_hostile_kubeconfig_runs_nothing_and_reads_nothing(tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    config = document(
-        1, exec={"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": [str(mark)]}
-    )
-    with pytest.raises(OperationError, match="runs a program"):
-        from_kubeconfig_dict(json.loads(json.dumps(config)), where="a test", jitter=no_jitter)
-    assert not mark.exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.kubernetes import KubernetesCluster, ServiceAccountToken
-from reconciler.errors import Forbidden, Unauthorized, Unavailable
+from reconciler.errors import Forbidden, NoAccount, NotFound, Unauthorized, Unavailable
 from tests.reconciler.adapters.kubernetes.scripted import TOKEN, Scripted, answer, refusal
 from tests.reconciler.adapters.kubernetes.test_cluster import LIVE, WEB, WEB_PATH, play
 
@@ -130,6 +130,35 @@ def test_minting_fails_with_the_reason_of_the_server_and_is_tried_again() -> Non
         with pytest.raises(Unavailable, match="without a token"):
             await tokens.token()
         assert await tokens.token() == "good"
+
+    play(story)
+
+
+def test_an_account_that_does_not_exist_is_no_missing_object() -> None:
+    """Else whoever looks for its objects would take them for deleted."""
+
+    async def story(script: Scripted, cluster: KubernetesCluster) -> None:
+        script.on[MINT] = refusal(404, "NotFound", 'serviceaccounts "deployer" not found', name="deployer")
+        script.on[GET] = answer(LIVE)
+        tokens = ServiceAccountToken(cluster, "shop", "deployer", now=lambda: 0.0)
+        with pytest.raises(NoAccount) as raised:
+            await cluster.as_service_account(tokens, name="sa").get(WEB)
+        assert not isinstance(raised.value, NotFound)
+        assert raised.value.message == (
+            "ServiceAccount shop/deployer does not exist: create it, or correct serviceAccountName"
+        )
+        assert raised.value.status["details"] == {"name": "deployer"}
+
+    play(story)
+
+
+@pytest.mark.parametrize("name", ["other/deployer", "../../other/serviceaccounts/deployer", "..", ""])
+def test_a_name_that_leads_elsewhere_is_no_account_and_nobody_is_asked(name: str) -> None:
+    async def story(script: Scripted, cluster: KubernetesCluster) -> None:
+        before = len(script.asked)
+        with pytest.raises(NoAccount, match="does not exist"):
+            await ServiceAccountToken(cluster, "shop", name, now=lambda: 0.0).token()
+        assert len(script.asked) == before
 
     play(story)
 

@@ -244,7 +244,7 @@ def test_a_denial_names_who_verb_resource_and_namespace_and_keeps_the_status() -
     assert (result.reason, result.retryable) == ("Forbidden", False)
     assert result.message == (
         f"ConfigMap shop/c1: {DENIED}; give system:serviceaccount:team:deployer a Role that allows patch on configmaps"
-        " in namespace shop; 1 other object failed too"
+        ' in namespace shop: {apiGroups: [""], resources: ["configmaps"], verbs: ["patch"]}; 1 other object failed too'
     )
     assert result.evidence()["failures"][0]["status"] == status
     assert not result.results[1].maybe
@@ -262,8 +262,9 @@ def test_an_immutable_field_is_named_with_the_way_to_replace_the_object() -> Non
     assert result.results[0].failure is not None
     assert result.results[0].failure.immutable == ("spec.selector",)
     assert (
-        "the live object cannot change spec.selector: restore the old value, or let the object be replaced"
-        in result.message
+        "the live object cannot change spec.selector: restore the old value, or allow that the object is deleted and "
+        "made anew with a rule in stages[].conflictPolicy.rules: {target: {kind: Deployment, name: web}, action: "
+        "Recreate}" in result.message
     )
 
 

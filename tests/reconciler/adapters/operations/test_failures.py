@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.adapters.operations.failures import EVIDENCE_MAX, evidence, failure_of, immutable_fields, summary
+from reconciler.adapters.operations.failures import (
+    EVIDENCE_MAX,
+    evidence,
+    failure_of,
+    granted,
+    summary,
+    terminating,
+    told,
+)
 from reconciler.ports.cluster import Ref
 
 WEB = Ref("apps/v1", "Deployment", "shop", "web")
@@ -18,18 +26,27 @@ WEB = Ref("apps/v1", "Deployment", "shop", "web")
         (
             'deployments.apps "web" is forbidden: User "alice" cannot patch resource "deployments" in API group "apps"'
             ' in the namespace "shop"',
-            "give alice a Role that allows patch on deployments.apps in namespace shop",
+            "give alice a Role that allows patch on deployments.apps in namespace shop: "
+            '{apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]}',
         ),
         (
             'namespaces is forbidden: User "alice" cannot create resource "namespaces" in API group "" at the cluster'
             " scope",
-            "give alice a ClusterRole that allows create on namespaces in the whole cluster",
+            "give alice a ClusterRole that allows create on namespaces in the whole cluster: "
+            '{apiGroups: [""], resources: ["namespaces"], verbs: ["create"]}',
         ),
         ('pods "x" is forbidden: exceeded quota: compute', ""),
     ],
 )
 def test_what_is_denied_says_what_to_grant(message: str, hint: str) -> None:
-    assert failure_of(errors.Forbidden(message), ref=WEB).hint == hint
+    failure = failure_of(errors.Forbidden(message), ref=WEB)
+    assert failure.hint == hint
+    assert bool(granted(failure)) == bool(evidence([failure]).get("grant")) == bool(hint)
+    said, seen = told(errors.Forbidden(message))
+    assert said == (f"{message}; {hint}" if hint else message)
+    assert seen == granted(failure)
+    # Whoever was closer said so already.
+    assert told(errors.Forbidden(said))[0] == said
 
 
 @pytest.mark.parametrize(
@@ -59,24 +76,24 @@ def test_a_namespace_that_is_going_away_heals() -> None:
     assert failure_of(error, ref=WEB).retryable
 
 
-@pytest.mark.parametrize(
-    ("message", "immutable"),
-    [
-        ("Invalid value: x: field is immutable", True),
-        ("Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals' are forbidden", True),
-        ("Forbidden: spec is immutable after creation except resources.requests", True),
-        ("Invalid value: []string(nil): may not change once set", True),
-        ("Forbidden: pod updates may not change fields other than `spec.containers[*].image`", True),
-        ("Invalid value: rbac.RoleRef{}: cannot change roleRef", True),
-        ("Required value", False),
-        ("Invalid value: -1: must be greater than or equal to 0", False),
-    ],
-)
-def test_immutable_fields_are_proved_by_the_causes(message: str, immutable: bool) -> None:
-    status = {"details": {"causes": [{"field": "spec.x", "message": message}, {"field": "spec.y", "message": "no"}]}}
-    assert immutable_fields(errors.Invalid("m", status=status)) == (("spec.x",) if immutable else ())
-    assert immutable_fields(errors.Conflict("m", status=status)) == ()
-    assert immutable_fields(errors.Invalid(message)) == ()
+def test_proved_fields_give_the_reason_and_the_rule_that_would_help() -> None:
+    error = errors.Invalid("no", status={"reason": "Invalid"})
+    assert failure_of(error, ref=WEB).reason == "Invalid"
+    failure = failure_of(error, ref=WEB, immutable=("spec.selector",))
+    assert (failure.reason, failure.retryable, failure.immutable) == ("ImmutableField", False, ("spec.selector",))
+    rule = "in stages[].conflictPolicy.rules: {target: {kind: Deployment, name: web}, action: Recreate}"
+    assert "cannot change spec.selector: restore the old value, or allow that the object is deleted" in failure.hint
+    assert f"made anew with a rule {rule}" in failure.hint
+    claim = Ref("v1", "PersistentVolumeClaim", "shop", "data")
+    hint = failure_of(error, ref=claim, immutable=("spec",)).hint
+    assert "deleted, with the data of its volume, and made anew" in hint
+    assert "action: Recreate, allowDataLoss: true}" in hint
+
+
+def test_what_is_on_its_way_out_is_tried_again() -> None:
+    failure = terminating(WEB)
+    assert (failure.reason, failure.retryable) == ("Terminating", True)
+    assert failure.message.startswith("Deployment shop/web is being deleted")
 
 
 def test_evidence_is_bounded_json() -> None:

@@ -174,8 +174,8 @@ def test_a_denied_identity() -> None:
         who = "system:serviceaccount:team:deployer"
         assert result.message == (
             f'ConfigMap shop/a: configmaps "a" is forbidden: User "{who}" cannot patch resource "configmaps" in API'
-            f' group "" in the namespace "shop"; give {who} a Role that allows patch on configmaps in namespace shop;'
-            " 1 other object failed too"
+            f' group "" in the namespace "shop"; give {who} a Role that allows patch on configmaps in namespace shop:'
+            ' {apiGroups: [""], resources: ["configmaps"], verbs: ["patch"]}; 1 other object failed too'
         )
 
     play(scenario)

@@ -35,6 +35,14 @@ from tests.reconciler.api.objects import sentences, stage, stageset, with_stage
             with_stage(readyChecks={"exprs": [{"apiVersion": "v1", "kind": " ", "current": "true"}]}),
             "spec.stages[0].readyChecks.exprs[0].kind must not be empty",
         ),
+        *(
+            (
+                with_stage(driftDetection={"ignore": [{"paths": ["/a"]}, {"paths": ["/a", pointer]}]}),
+                "spec.stages[0].driftDetection.ignore[1].paths[1] must be a JSON pointer such as /spec/replicas (a / "
+                f'before each name, ~1 for a / in a name, ~0 for a ~), not "{pointer}"',
+            )
+            for pointer in ("", "spec/replicas", "/a~b", "/a~", "a")
+        ),
     ],
 )
 def test_rules_of_stages(raw: dict[str, Any], sentence: str) -> None:
@@ -50,6 +58,7 @@ def test_rules_of_stages(raw: dict[str, Any], sentence: str) -> None:
             readyChecks={"checks": [{"kind": "Pod", "name": "a"}], "exprs": [{"apiVersion": "v1", "kind": "Pod"}]}
         ),
         with_stage(name="a" * 300),
+        with_stage(driftDetection={"mode": "Ignore", "ignore": [{}, {"paths": ["/a", "/", "/a~1b~0/0//x y"]}]}),
     ],
 )
 def test_what_the_rules_of_stages_allow(raw: dict[str, Any]) -> None:

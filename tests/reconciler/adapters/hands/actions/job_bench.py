@@ -71,6 +71,25 @@ class Through:
         return getattr(self.cluster, name)
 
 
+class DyingAfter(Through):
+    """The process dies right after the server has carried out one request."""
+
+    def __init__(self, cluster: MemoryCluster, verb: str) -> None:
+        super().__init__(cluster)
+        self._verb = verb
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        if name != self._verb:
+            return found
+
+        async def dying(*args: Any, **options: Any) -> None:
+            await found(*args, **options)
+            raise Crash
+
+        return dying
+
+
 class Parts:
     """`Tools`, as far as a job action uses them."""
 
@@ -156,6 +175,18 @@ class Bench:
             await self.perform(first=True)
         except Crash:
             return
+        raise AssertionError("it did not come that far")
+
+    async def crashing_after(self, verb: str, *, first: bool = True) -> None:
+        """An attempt that dies right after its first request with this verb was carried out."""
+        cluster: Any = DyingAfter(self.admin, verb)
+        self.cluster = cluster
+        try:
+            await self.perform(first=first)
+        except Crash:
+            return
+        finally:
+            self.cluster = self.admin
         raise AssertionError("it did not come that far")
 
     async def jobs(self) -> list[Object]:

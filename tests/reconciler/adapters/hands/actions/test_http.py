@@ -400,7 +400,7 @@ def test_secrets_that_are_not_as_they_should_be() -> None:
             return str(answer.event.message)
 
         assert await sentence("none", "a") == (
-            "http.bodyFrom: Secret shop/none does not exist: create it on the target cluster"
+            "http.bodyFrom: Secret shop/none does not exist: create it beside the StageSet"
         )
         assert await sentence("s", "c") == (
             "http.bodyFrom: Secret shop/s has no key c (it has a, b): add it, or correct the key"

@@ -205,7 +205,7 @@ def test_a_job_that_outlasts_the_deadline_runs_on_and_is_watched_by_a_later_try(
 
 def test_an_end_that_came_while_nobody_looked_counts_after_the_deadline_too():
     async def test(bench):
-        await bench.crashing(2)
+        await bench.crashing_after("patch")
         await asyncio.sleep(60)
         bench.timeout_s = -30
         assert (await bench.attempt()).outcome == "ok"
@@ -253,7 +253,7 @@ async def _stuck(bench, *, reason: str, message: str) -> None:
 async def _earlier(bench, **job):
     """A Job of an older revision of the same action, and a new revision at work."""
     bench.objects, bench.key = [a_job(**job)], OLD_KEY
-    await bench.crashing(2)
+    await bench.crashing_after("patch")
     bench.earlier = tuple(bench.items.values())
     bench.items, bench.key, bench.objects = {}, "a" * 64, [a_job(after="1s")]
     return await bench.the_job()

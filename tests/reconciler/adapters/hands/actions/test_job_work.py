@@ -89,7 +89,7 @@ def test_a_log_that_may_not_be_read_does_not_hide_the_failure():
     async def test(bench):
         bench.objects = [a_job(outcome="fail", log="secret words")]
         bench.cluster = bench.admin.as_user("system:serviceaccount:shop:deployer")
-        await _allow(bench, ["create", "get", "list", "watch", "delete"], ("jobs", "pods", "events"))
+        await _allow(bench, ["create", "get", "list", "watch", "patch", "delete"], ("jobs", "pods", "events"))
         answer = await bench.attempt(first=True)
         message = answer.event.message
         assert "failed: BackoffLimitExceeded: container migrate exited with 3; the log of container migrate" in message
@@ -103,7 +103,7 @@ def test_a_log_that_may_not_be_read_does_not_hide_the_failure():
 def test_without_the_right_to_list_it_is_watched_by_name():
     async def test(bench):
         bench.cluster = bench.admin.as_user("system:serviceaccount:shop:deployer")
-        await _allow(bench, ["create", "get"])
+        await _allow(bench, ["create", "get", "patch"])
         answer = await bench.attempt(first=True)
         assert answer.outcome == "ok"
 

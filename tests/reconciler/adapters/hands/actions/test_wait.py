@@ -207,6 +207,8 @@ def test_the_time_out_says_that_the_object_does_not_exist_or_cannot_be_read():
         bench.account = "deployer"
         answer = await bench.attempt()
         assert 'the object cannot be read: configmaps "a" is forbidden' in answer.event.message
+        assert "give system:serviceaccount:shop:deployer a Role that allows get on configmaps" in answer.event.message
+        assert "kind: RoleBinding" in answer.event.evidence["grant"]
 
     run(test)
 

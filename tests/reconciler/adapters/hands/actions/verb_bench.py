@@ -84,7 +84,7 @@ class Bench:
             tools=self.tools, target=TARGET, spec=msgspec.convert(spec_of(self.stage), StageSetSpec), stage="db",
             hook="pre", action=msgspec.convert({"name": "act", **self.action}, Action), key=KEY, pin=self.pin,
             first=first, seen=tuple(self.items.values()), earlier=(), deadline_ms=self.deadline_ms,
-            hand=self.clusters.hand("shop", self.account), report=self.report,
+            hand=self.clusters.local("shop", self.account), report=self.report,
         )  # fmt: skip
 
     async def report(self, items: Sequence[Item], message: str) -> None:

@@ -1,28 +1,28 @@
-"""The steady look: are a ready StageSet's objects and variables still what they were when they were applied?
+"""The steady look: are a ready StageSet's variables still what they were, and the objects that cannot be watched?
 
-Reads metadata only and records nothing; what differs opens a run. At most a few looks at once.
+Records nothing; variables that differ open a run, objects that differ are told to the loop. At most a few looks at
+once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from reconciler.adapters.clusters import Clusters
-from reconciler.adapters.operations.existing import Live, read_existing
+from reconciler.adapters.fair import FairSlots, working_for
 from reconciler.compute.fields import text
-from reconciler.compute.inventory import ref_of_entry
-from reconciler.errors import ClusterError, NotFound
+from reconciler.errors import ClusterError, NotFound, OperationError
 from reconciler.ports.cluster import Ref
 from reconciler.ports.members import Member
-from reconciler.state import Owned, StageState
+from reconciler.state import StageState
 
 log = logging.getLogger(__name__)
 
 CONCURRENT_MAX = 4
-_REQUESTS_MAX = 4
 
 
 class _Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +30,11 @@ class _Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspector:
-    """Looks at the objects of members, on request."""
+    """Looks at members, on request. `objects` looks at what they own."""
 
-    def __init__(self, clusters: Clusters) -> None:
-        self._clusters = clusters
-        self._slots = asyncio.Semaphore(CONCURRENT_MAX)
+    def __init__(self, clusters: Clusters, *, objects: Callable[[Member], Awaitable[None]]) -> None:
+        self._clusters, self._objects = clusters, objects
+        self._slots = FairSlots(CONCURRENT_MAX)
         self._tasks: dict[Member, asyncio.Task[None]] = {}
 
     def __call__(self, member: Member) -> None:
@@ -49,42 +49,37 @@ class Inspector:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look(self, member: Member) -> None:
+        working_for(member.target.namespace)
         try:
-            async with self._slots:
-                drifted = False
+            async with self._slots.turn():
+                outdated = False
                 for stage in member.state.stages.values():
-                    drifted = drifted or await self._looked(member, stage)
-            member.inspected(drifted=drifted)
+                    outdated = outdated or await self._looked(member, stage)
+                if not outdated:
+                    await self._looked_at_objects(member)
+            member.inspected(outdated=outdated)
         finally:
             self._tasks.pop(member, None)
 
     async def _looked(self, member: Member, stage: StageState) -> bool:
         try:
-            return await self._differs(member, stage)
-        except ClusterError as error:
+            return await self._variables_differ(member, stage)
+        except (ClusterError, OperationError) as error:
             # An outage of the API server turns nothing red: it is looked at again at the next interval.
             log.warning("steady look at %s/%s, stage %s: %s", *member.target[:2], stage.name, error.message)
             return False
 
-    async def _differs(self, member: Member, stage: StageState) -> bool:
-        hand = self._clusters.hand(member.target.namespace, stage.service_account)
-        owned = {
-            ref: one
-            for one in stage.owned.values()
-            if one.uid and not one.dropped and (ref := ref_of_entry(one.id, version=one.v)) is not None
-        }
-        found = await read_existing(hand.cluster, list(owned), limit=_REQUESTS_MAX)
-        for ref, one in owned.items():
-            # What could not be told may be gone: the run that follows finds out.
-            if ref not in found or _changed(found[ref], one):
-                return True
-        return await self._variables_differ(member, stage)
+    async def _looked_at_objects(self, member: Member) -> None:
+        try:
+            await self._objects(member)
+        except (ClusterError, OperationError) as error:
+            log.warning("steady look at %s/%s: %s", *member.target[:2], error.message)
 
     async def _variables_differ(self, member: Member, stage: StageState) -> bool:
         namespace = member.target.namespace
         # As for a build (CONTRACT §4.5): the StageSet's ServiceAccount, not the stage's.
         account = msgspec.json.decode(member.observed.spec, type=_Identity).service_account
-        cluster = self._clusters.hand(namespace, account).cluster
+        cluster = self._clusters.local(namespace, account).cluster
         for origin in stage.variables:
             where, _, version = origin.rpartition("@")
             kind, _, name = where.partition("/")
@@ -95,14 +90,3 @@ class Inspector:
             if live != version:
                 return True
         return False
-
-
-def _changed(live: Live | None, owned: Owned) -> bool:
-    """Whether an object is gone, another one, or differs outside its status."""
-    if live is None:
-        return True
-    if live.uid != owned.uid:
-        return True
-    if live.generation is not None and owned.generation:
-        return live.generation != owned.generation
-    return live.resource_version != owned.rv

@@ -1,0 +1,1 @@
+"""Computing again what operations computed: digests, builds, substitution, readiness, guards; on recorded inputs."""
