@@ -28,7 +28,7 @@ from replay.forking.questions import action_of, asked, pending_of
 from replay.forking.result import Answered, Forked, Origin, Question
 from replay.forking.simulation import Simulation
 from replay.forking.telling import ended, operation_of, waits
-from replay.performing.loop import InstantClock, run
+from replay.performing.loop import InstantClock, Stuck, run
 from replay.performing.recorded import NotRecorded
 from replay.performing.tools import Blobs
 from replay.performing.turns import Turn, order_of, target_of, turns
@@ -45,7 +45,10 @@ def fork(records: Sequence[Stored], material: Material, changes: Changes) -> For
     if at is None:
         raise Incomplete(f"run {material.run} is not opened in the bundle: export it whole")
     forked = _Fork(found[at:], material, changes)
-    return run(forked.to_end)
+    try:
+        return run(forked.to_end)
+    except Stuck as stuck:
+        raise Incomplete(f"the fork does not come to an end: {stuck}") from stuck
 
 
 def _opens(turn: Turn, run_id: str) -> bool:
@@ -153,7 +156,13 @@ class _Fork:
         """Step one fact. `record` is the recorded one that it is; None: there is none."""
         entry = entry._replace(ver=self._state.version + 1)
         turn = self._upcoming()
-        result = step(self._state, entry)
+        try:
+            result = step(self._state, entry)
+        except Exception as error:  # noqa: BLE001 - whatever breaks on a change or on a given answer is told
+            seq = self._seq(entry.intent or entry.ver)
+            raise Unusable(
+                f"position {seq}: the run cannot go on with this: {type(error).__name__}: {error}"
+            ) from error
         self._state = result.state
         if turn is None or record is not turn.fact:
             self._leave()

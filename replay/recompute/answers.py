@@ -93,6 +93,8 @@ def _again(turn: Turn, material: Material) -> Again | None:
         return about.unknown(f"it cannot be computed here: {stuck}", missing=False)
     except _Missing as missing:
         return about.without(missing.why)
+    except Exception as error:  # noqa: BLE001 - recorded by whomever: what breaks a hand is told, at its answer
+        return about.unknown(f"it cannot be computed here: {type(error).__name__}: {error}", missing=False)
 
 
 class _Missing(Exception):
