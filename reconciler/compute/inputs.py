@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from reconciler.compute.fields import mapping, strings, text
+from reconciler.compute.fields import cut, mapping, strings
 from reconciler.compute.yamldoc import resolve_plain
 from reconciler.ports.cluster import Object
 
@@ -24,6 +24,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 #: Larger inputs are not recorded.
 BYTES_MAX = 2 * 1024 * 1024
 NOTES_MAX = 500
+#: Of a list and of a text in what an expression names.
+ITEMS_MAX, TEXT_CHARS_MAX = 200, 512
 #: Characters that stand in a plain YAML scalar without meaning anything.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+=@:~^-]*(?<!:)")
 _SCALARS: dict[type, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}
@@ -111,8 +113,8 @@ def _named(value: Any, words: str) -> Any:
     if isinstance(value, dict):
         return {key: _named(inner, words) for key, inner in value.items() if key in words and key not in _CLOSED}
     if isinstance(value, list):
-        return [_named(inner, words) for inner in value]
-    return value
+        return [_named(inner, words) for inner in value[:ITEMS_MAX]]
+    return cut(value, TEXT_CHARS_MAX) if isinstance(value, str) else value
 
 
 def merged(one: Any, other: Any) -> Any:
@@ -171,8 +173,3 @@ def is_odd(inputs: Inputs) -> bool:
     """Whether a Secret's value was involved whose stand-in may lead elsewhere."""
     kinds = {kind for note in inputs.notes for kind in mapping(note.answer, "withheld").values()}
     return bool(kinds & {"odd", "bool"})
-
-
-def version_of(obj: Object) -> str:
-    """`metadata.resourceVersion`."""
-    return text(obj, "metadata", "resourceVersion")

@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.cli.params import FORM
 from ledger.render import Columns, instant, outcome, safe
+from replay.bundle.format import Manifest
 from replay.bundle.reading import Bundle
 from replay.checking import opened
 from replay.cli.words import EXIT_CODES, FILE, explained
@@ -62,6 +63,9 @@ def _json(bundle: Bundle, told: Story) -> bytes:
             "head": manifest.head,
             "environment": bundle.environment,
             "omitted": manifest.omitted,
+            "derived": manifest.derived,
+            "shortened": manifest.shortened,
+            "sealed": manifest.sealed,
         }
     )
 
@@ -83,11 +87,24 @@ def _text(bundle: Bundle, told: Story) -> Iterator[str]:
     yield f"{outcome('VALID')}  {manifest.records} records of {safe(manifest.stream)}, head {safe(manifest.head)}"
     software = sorted({one.software for one in environment.recorded_by if one.software})
     yield f"recorded by {safe(', '.join(software)) or 'unnamed software'}; exported by {safe(environment.version)}"
-    yield from (("", click.style("LEFT OUT", bold=True)) if manifest.omitted else ("nothing of the run was left out",))
-    for gone in manifest.omitted:
-        yield f"position {gone.seq}: {safe(gone.what)} {safe(gone.digest)}: {safe(gone.why)}"
+    yield from _left_out(manifest)
     if manifest.elsewhere:
         yield f"{manifest.elsewhere} payloads that only other runs of the stream name are not here"
+
+
+def _left_out(manifest: Manifest) -> Iterator[str]:
+    is_whole = not (manifest.omitted or manifest.derived or manifest.shortened)
+    yield from (("nothing of the run was left out",) if is_whole else ("", click.style("LEFT OUT", bold=True)))
+    for gone in manifest.omitted:
+        yield f"position {gone.seq}: {safe(gone.what)} {safe(gone.digest)}: {safe(gone.why)}"
+    for one in manifest.derived:
+        names = safe(", ".join(one.files))
+        yield f"position {one.seq}: artifact {safe(one.digest)}: values of Secrets; stand-ins are in {names}"
+    for shorter in manifest.shortened:
+        yield f"position {shorter.seq}: {safe(', '.join(shorter.fields))}: the body is not proved without it"
+    if manifest.sealed is not None:
+        readers = safe(", ".join(manifest.sealed.recipients))
+        yield f"{len(manifest.sealed.artifacts)} artifacts are here as they were, encrypted for {readers}"
 
 
 def _why(told: Story) -> Iterator[str]:

@@ -107,7 +107,7 @@ class _Fork:
             await self._simulation.close()
 
     async def _go_on(self) -> Question | None:
-        while not self._state.resting and len(self._answers) < ANSWERS_MAX:
+        while self._is_at_work and len(self._answers) < ANSWERS_MAX:
             if await self._other_fact():
                 continue
             if self._state.pending is not None:
@@ -118,12 +118,18 @@ class _Fork:
                 break
         return None
 
+    @property
+    def _is_at_work(self) -> bool:
+        """Whether the run is neither over nor superseded."""
+        run_at_work = self._state.run
+        return not self._state.resting and run_at_work is not None and run_at_work.id == self._material.run
+
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _other_fact(self) -> bool:
         """A recorded fact that is no answer, where the fork is still where it was recorded."""
         turn = self._upcoming()
-        if turn is None or turn.fact.header.intent or turn.fact.header.run != self._material.run:
+        if turn is None or turn.fact.header.intent:
             return False
         await self._until(to_ms(turn.fact.header.at))
         self._take(entry_of_record(turn.fact)._replace(at_ms=self._clock.now_ms()), turn.fact)
@@ -158,7 +164,7 @@ class _Fork:
         turn = self._upcoming()
         try:
             result = step(self._state, entry)
-        except Exception as error:  # noqa: BLE001 - whatever breaks on a change or on a given answer is told
+        except Exception as error:  # whatever breaks on a change, or on an answer that was given, is told
             seq = self._seq(entry.intent or entry.ver)
             raise Unusable(
                 f"position {seq}: the run cannot go on with this: {type(error).__name__}: {error}"
@@ -340,24 +346,21 @@ class _Fork:
         )
 
     def _forked(self, question: Question | None) -> Forked:
-        outcome, message = ended(self._state, question)
+        run_id = self._material.run
+        outcome, message = ended(self._state, question, run=run_id)
         simulated = any(one.origin == "simulated" for one in self._answers)
         return Forked(
-            run=self._material.run,
+            run=run_id,
             changes=self._opening.told,
             same_until=self._same_until,
             answers=tuple(self._answers),
             outcome=outcome,
             message=message,
-            recorded=ended(self._last_recorded(), None)[1],
+            recorded=ended(self._recorded[-1].after, None, run=run_id)[1],
             question=question,
             simulated=simulated,
             notes=self._notes(),
         )
-
-    def _last_recorded(self) -> State:
-        mine = [turn for turn in self._recorded if turn.fact.header.run == self._material.run]
-        return mine[-1].after
 
     def _notes(self) -> tuple[str, ...]:
         notes = []

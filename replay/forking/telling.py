@@ -16,6 +16,7 @@ from replay.forking.exchanges import Late
 from replay.forking.questions import pending_of
 from replay.forking.result import Outcome, Question
 
+_SUPERSEDED = "it makes room for a newer run, or for an operator"
 _HOOKS = {"pre": "pre-action", "post": "post-action", "onFailure": "on-failure action"}
 
 
@@ -43,10 +44,12 @@ def waits(state: State, late: Late) -> tuple[str, str, str]:
     return f"how far is {what} at {deadline}?", "the recording tells of a later moment only", known
 
 
-def ended(state: State, question: Question | None) -> tuple[Outcome, str]:
-    """The outcome, and a sentence."""
+def ended(state: State, question: Question | None, *, run: str) -> tuple[Outcome, str]:
+    """The outcome of a run, and a sentence."""
     if question is not None:
         return _stopped(state, question)
+    if state.run is None or state.run.id != run:
+        return "superseded", _SUPERSEDED
     if state.phase == Phase.FAILED and state.failure is not None:
         failure = state.failure
         return "failed", f"it fails: stage {failure.stage}: {failure.operation}: {failure.message}"
@@ -55,7 +58,7 @@ def ended(state: State, question: Question | None) -> tuple[Outcome, str]:
     if state.phase == Phase.READY:
         count = len(state.run.plans) if state.run is not None else 0
         return "succeeded", f"it succeeds: {'the stage is' if count == 1 else f'all {count} stages are'} ready"
-    return "superseded", "it makes room for a newer run, or for an operator"
+    return ("superseded", _SUPERSEDED) if state.resting else ("open", "it has not come to an end there")
 
 
 def _stopped(state: State, question: Question) -> tuple[Outcome, str]:

@@ -77,6 +77,10 @@ class InstantLoop(asyncio.SelectorEventLoop):
             done.set_result(result)
         return done
 
+    def calm(self) -> None:
+        """Start to count turns again."""
+        self._spins = 0
+
     def _pass(self, timeout: float | None) -> None:
         if timeout is None:
             raise Stuck("nothing is ready and nothing is due")
@@ -105,6 +109,7 @@ def _clear(loop: InstantLoop) -> None:
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
+    loop.calm()
     if left:
         with contextlib.suppress(Stuck):
             loop.run_until_complete(asyncio.wait(left, timeout=1))

@@ -1,8 +1,8 @@
 """`make demo`: a release, a broken one, kills in the middle, and the story from the ledger. Under a minute.
 
 `make demo CLUSTER=kubeconfig` plays it on the current context instead of a sandbox; CLUSTER may name a kubeconfig file.
-Leaves build/demo/ledger.db and failed.stagereplay; DEMO_FOLDER names another folder. Exit codes: 0 it went as it should,
-1 it did not (with the reason), 130 interrupted.
+Leaves build/demo/ledger.db and failed.stagereplay; DEMO_FOLDER names another folder. Exit codes: 0 it went as it
+should, 1 it did not (with the reason), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def _create(world: World, name: str) -> None:
 
 def _job() -> Object:
     made = job("migrate", outcome="fail", after_s=1.0)
-    words = "connecting with ${jobtok}\\nAuthorization: Bearer ${jobtok}"
+    words = "connecting with ${jobtok}\nAuthorization: Bearer ${jobtok}"
     made["metadata"]["annotations"][f"{PREFIX}log"] = words
     return made
 

@@ -23,6 +23,7 @@ from tests.cluster.rollout.acting import (
     post_to,
     recorded,
     resolve,
+    until_recorded,
 )
 from tests.cluster.rollout.installed import install
 from tests.cluster.rollout.receiver import Receiver
@@ -107,6 +108,7 @@ class World(NamedTuple):
         """It was noticed, recorded and told; returns the message."""
         what = "a LedgerBehind Event"
         said = eventually(self.behind, what=what, show=lambda: self.shop.story() + self.controller.log_tail())
+        until_recorded(self.shop, "stageset.adopted")
         assert recorded(self.shop, "stageset.adopted")[0]["event"]["why"]
         return said
 

@@ -1,4 +1,4 @@
-"""Every run of the simulation's stories: what is computed again never differs, and a fork without a change ends as it did.
+"""Every run of the simulation's stories: what is computed again never differs; a fork without a change ends as it did.
 
 Built as the simulation builds, in this process; the real kustomize is for the cases of the runbook.
 """
@@ -26,7 +26,7 @@ def _renderer(_: Any) -> Renderer:
     return Renderer()
 
 
-@pytest.mark.parametrize("name", bases.BASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in bases.BASES])
 def test_nothing_differs_and_nothing_changed_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "Runner", _renderer)
     log = making.played(bases.BASES[name], seed=f"base/{name}")
