@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 SOURCES := ledger reconciler replay tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench controlplane soak docs format lock clean
+.PHONY: help demo test check bench controlplane browser soak docs format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: $(VENV)/.bench ## measure against the physical limit and the peers; write
 
 controlplane: $(INSTALLED) ## build (or find) etcd, kube-apiserver, controller-manager, scheduler and kwok
 	$(BIN)/python -m tests.controlplane
+
+browser: ## install the Chromium that opens replay reports in a test (Debian, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 soak: $(INSTALLED) ## the simulation and the kill tests with many more seeds
 	SOAK=1 $(PYTEST) -m "not cluster"

@@ -76,7 +76,7 @@ class NotFound(ClusterError):
 
 
 class NoSuchKind(ClusterError):
-    code, reason = 404, "NotFound"
+    code, reason = 404, "NoSuchKind"
 
 
 class AlreadyExists(ClusterError):

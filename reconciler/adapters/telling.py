@@ -12,10 +12,15 @@ from time import gmtime
 from typing import Any
 
 from ledger.envelope import Draft
-from ledger.events import Finished, RunBlocked, RunFailed, StageFailed, tag_of
+from ledger.events import DriftObserved, Event, Finished, RunBlocked, RunFailed, StageFailed, tag_of
+from reconciler.compute.order import some
+from reconciler.decide import readable
 from reconciler.ports.members import Member, Teller
 
 log = logging.getLogger("stageset")
+
+#: Objects that a line names.
+OBJECTS_MAX = 10
 
 
 class Tellers:
@@ -42,15 +47,22 @@ class LogTeller:
                 "run": draft.run,
                 "stage": draft.stage,
                 "outcome": draft.outcome,
-                "message": getattr(draft.event, "message", ""),
+                "message": _said(draft.event),
                 "reason": getattr(draft.event, "reason", ""),
             }
             log.log(level, tag_of(draft.event), extra={"fields": {k: v for k, v in fields.items() if v}})
 
 
+def _said(event: Event) -> str:
+    if isinstance(event, DriftObserved):
+        found = [f"{readable(item.id)}: {item.message}" for item in event.objects]
+        return some(found, items_max=OBJECTS_MAX)
+    return getattr(event, "message", "")
+
+
 def _is_bad(draft: Draft) -> bool:
     event = draft.event
-    return isinstance(event, StageFailed | RunFailed | RunBlocked) or (
+    return isinstance(event, StageFailed | RunFailed | RunBlocked | DriftObserved) or (
         isinstance(event, Finished) and draft.outcome not in {"ok", "skipped"}
     )
 

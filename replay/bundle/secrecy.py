@@ -6,6 +6,7 @@ part of a message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from replay.bundle.spelled import Spelled
 
 #: Shorter values are not looked for: words such as `postgres` stand in names, and would refuse every export.
 VALUE_BYTES_MIN = 9
+#: The end of a line, in text and in JSON.
+_BREAK = re.compile(r"(?:\\r)?(?:\\n|\n)[ \t]*")
 
 
 class Finding(NamedTuple):
@@ -51,9 +54,14 @@ class Search:
 
     def __init__(self, values: Iterable[str]) -> None:
         wanted = sorted(value for value in values if len(value.strip().encode()) >= VALUE_BYTES_MIN)
+        self._is_empty = not wanted
         self._redactor = Redactor(wanted)
         # Texts were decoded byte for byte, so that nothing in them is missed.
         self._bytewise = Redactor([value.encode().decode("latin-1") for value in wanted])
 
     def finds(self, text: str) -> bool:
+        """Whether a value occurs, in one piece or broken into lines, as encoders of base64 like to do."""
+        return not self._is_empty and (self._has(text) or self._has(_BREAK.sub("", text)))
+
+    def _has(self, text: str) -> bool:
         return self._redactor.finds(text) or self._bytewise.finds(text)

@@ -46,7 +46,8 @@ class Exchange(NamedTuple):
     @property
     def timed_out(self) -> bool:
         """Whether time ran out, so that more of it might tell another story."""
-        return str(getattr(self.answer.event, "reason", "")).endswith("Timeout") and bool(self.allowed_ms)
+        reason = str(getattr(self.answer.event, "reason", ""))
+        return bool(self.allowed_ms) and (reason.endswith("Timeout") or reason == "Terminating")
 
 
 class Late(NamedTuple):
@@ -93,7 +94,7 @@ class Exchanges:
         allowed = allowed_ms(pending)
         if found.timed_out and allowed > found.allowed_ms:
             return Late(found, more=True)
-        if allowed and not found.timed_out and found.took_ms > allowed:
+        if allowed and allowed < found.allowed_ms and not found.timed_out and found.took_ms > allowed:
             return Late(found, more=False)
         return found
 

@@ -88,7 +88,16 @@ def test_a_page_begins_with_its_reason_and_its_commands_can_be_typed(page: str) 
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, "docs/how-to/actions.md", "docs/how-to/demo.md", "docs/architecture.md", "README.md"]
+    "page",
+    [
+        *PAGES,
+        "docs/how-to/actions.md",
+        "docs/how-to/demo.md",
+        "docs/how-to/install.md",
+        "docs/how-to/tenants.md",
+        "docs/architecture.md",
+        "README.md",
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     for target in pages.links(page):

@@ -382,8 +382,7 @@ CASES = (
     Case(
         "apply-nosuchkind",
         "apply",
-        # As the API server itself says it.
-        "NotFound",
+        "NoSuchKind",
         _revision(
             gadget__yaml={
                 "apiVersion": "example.com/v1",

@@ -88,6 +88,7 @@ class Server:
         self.guard = Guard.of((), flag="--allowed-artifact-hosts")
 
     async def fetch(self, url: str, digest: str) -> bytes:
+        fetching.expected(digest, url)
         try:
             self.guard.check_url(url)
         except Refusal as refusal:

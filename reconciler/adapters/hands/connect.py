@@ -26,6 +26,8 @@ async def perform(tools: Tools, effect: Effect, *, target: Target) -> Answer:
         return failed(ConnectFinished, OperationError(error.message, reason="NotFound", retryable=True))
     except Forbidden as error:
         message = impersonation(error.message, namespace=target.namespace, service_account=account)
+        if intent.kubeconfig and not account:
+            message += "; without a serviceAccountName the kubeconfig is read as the controller itself: name one"
         return failed(ConnectFinished, Forbidden(message, status=error.status))
     except (OperationError, ClusterError) as error:
         return failed(ConnectFinished, error)

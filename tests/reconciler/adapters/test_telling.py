@@ -47,6 +47,16 @@ def test_json_says_what_the_record_says(capsys):
     }  # fmt: skip
 
 
+def test_drift_is_told_with_its_objects(capsys):
+    items = [
+        e.Item(id=f"shop_a{at}__ConfigMap", v="v1", action="changed", message="/data/x, by hpa") for at in range(12)
+    ]
+    (line,) = lines(capsys, Draft(event=e.DriftObserved(objects=items, manager="hpa"), stage="db"), form="text")
+    assert "W drift.observed" in line
+    assert "ConfigMap/shop/a0: /data/x, by hpa; ConfigMap/shop/a1: " in line
+    assert line.endswith("; and 2 more")
+
+
 def test_text_is_one_line_with_the_message_last(capsys):
     (line,) = lines(capsys, FAILED, form="text")
     assert "W apply.finished" in line

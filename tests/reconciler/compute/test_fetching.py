@@ -53,6 +53,16 @@ def test_it_is_made_again_word_for_word(name: str) -> None:
     assert "secret" not in str(error.evidence)
 
 
+def test_a_digest_that_is_none_is_refused_again() -> None:
+    again = fetching.again(URL, "md5:1", {"url": "http://source.test/a.tar.gz"}, reason="DigestInvalid")
+    assert again is not None
+    assert "'md5:1' of http://source.test/a.tar.gz is not sha256" in again.message
+    # Another refusal came before anybody looked at the digest.
+    found = fetching.again(URL, "md5:1", fetching.slow(URL, limit_s=3.0).evidence, reason="Timeout")
+    assert found is not None
+    assert found.reason == "Timeout"
+
+
 def test_a_hop_behind_a_redirect_is_named_as_it_was() -> None:
     error = fetching.bad_status("http://elsewhere.test/b", status=500, phrase="")
     again = fetching.again(URL, DIGEST, error.evidence, reason=error.reason)

@@ -35,6 +35,9 @@ def test_values_in_a_spec() -> None:
         quote(VALUE, safe=""),
         json.dumps(VALUE),
         VALUE.encode().hex(),
+        VALUE.encode().hex().upper(),
+        f"{ENCODED[:8]}\n    {ENCODED[8:]}",
+        json.dumps(f"{ENCODED[:8]}\r\n{ENCODED[8:]}"),
     ],
 )
 def test_the_search_knows_every_form(form: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -33,12 +33,20 @@ def again(
     """What comes of computing a run again. `artifact` replaces those that are pinned; empty: they are not there."""
     opened = checking.opened(io.BytesIO(b"".join(export(log, Wanted(STREAM, run_id)))), blobs_bytes_max=BLOBS_BYTES_MAX)
     assert checking.checked(opened).divergence is None
+    with workshop() as shop, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "turns", lambda records: map(forged, turns(records)))
+        return answers.recompute(
+            opened.bundle.records, _with(material_of(opened, shop if kustomize else None), artifact)
+        )
+
+
+@contextmanager
+def workshop() -> Iterator[Workshop]:
+    """The real kustomize, in a folder that is removed."""
     found, nothing = tool(), os.open(os.devnull, os.O_RDONLY)
     try:
-        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(answers, "turns", lambda records: map(forged, turns(records)))
-            shop = Workshop(found.argv, found.identity, folder, nullcontext, nothing) if kustomize else None
-            return answers.recompute(opened.bundle.records, _with(material_of(opened, shop), artifact))
+        with tempfile.TemporaryDirectory() as folder:
+            yield Workshop(found.argv, found.identity, folder, nullcontext, nothing)
     finally:
         os.close(nothing)
 

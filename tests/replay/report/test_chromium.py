@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     if chromium.installed() is None:
         message = "the report is NOT TESTED in a browser: install Chromium ('apt-get install chromium', 'make browser')"
-        if os.environ.get("CI") == "true":
+        if os.environ.get("BROWSER") == "needed":
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
     with Chromium(tmp_path_factory.mktemp("profile")) as running:

@@ -9,7 +9,7 @@ import yaml
 
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.compute.kubeconfig import Target
-from reconciler.errors import Unavailable
+from reconciler.errors import ClusterError, Unavailable
 from reconciler.ports.cluster import Cluster
 
 
@@ -43,6 +43,8 @@ class Remotes:
         self.clusters = {f"https://{name}.test": cluster for name, cluster in clusters.items()}
         self.made: list[tuple[str, str]] = []
         self.closed: list[tuple[str, str]] = []
+        #: what every server answers, where it answers nothing else
+        self.denied: ClusterError | None = None
 
     def reach(self, target: Target, *, where: str, user: str) -> Cluster:
         self.made.append((target.server, user))
@@ -61,6 +63,11 @@ class _Remote:
     def __init__(self, remotes: Remotes, cluster: MemoryCluster, made: tuple[str, str]) -> None:
         self._remotes, self._cluster, self._made = remotes, _as(cluster, made[1]), made
         self.spent = False
+
+    async def version(self) -> Any:
+        if self._remotes.denied is not None:
+            raise self._remotes.denied
+        return await self._cluster.version()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cluster, name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.memory.cluster import MemoryCluster
-from reconciler.errors import NotFound
+from reconciler.errors import Forbidden, NotFound
 from reconciler.ports.cluster import Ref
 from reconciler.state import Phase
 from tests.reconciler.adapters.clusters.remote import Remotes, document, secret
@@ -16,6 +16,26 @@ from tests.reconciler.adapters.hands.rollout import Rollout, config_map, one_sta
 
 EAST = {"kubeConfig": {"secretRef": {"name": "prod"}}}
 DEPLOYER = "system:serviceaccount:shop:deployer"
+
+
+def account(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "shop"}}
+
+
+def role(name: str, resource: str, *verbs: str) -> list[dict[str, Any]]:
+    group = "rbac.authorization.k8s.io"
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": name, "namespace": "shop"}}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": "shop"}
+    rule = {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
+    return [
+        {**head, "kind": "Role", "rules": [rule]},
+        {
+            **head,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [subject],
+        },
+    ]
 
 
 class Away:
@@ -95,6 +115,44 @@ def test_it_works_as_the_impersonated_serviceaccount():
         # It may not read its kubeconfig at home yet.
         assert (operation, reason) == ("connect to target cluster", "Forbidden")
         assert DEPLOYER in message
+        assert world.remotes.made == []
+
+    away(test)
+
+
+def test_a_denied_impersonation_says_what_the_kubeconfigs_user_lacks():
+    async def test(world):
+        rollout = world.rollout
+        told = 'forbidden: User "gateway" cannot impersonate-on:serviceaccount:get path "/version"'
+        world.remotes.denied = Forbidden(told)
+        await rollout.cluster.create(account("deployer"))
+        for one in role("deployer", "secrets", "get"):
+            await rollout.cluster.create(one)
+        rollout.open(one_stage(**EAST, serviceAccountName="deployer"), db=[config_map("a")])
+        answer = await rollout.perform()
+        assert answer.outcome == "refused"
+        assert answer.event.message.startswith(told)
+        rule = '{apiGroups: [""], resources: ["serviceaccounts"], resourceNames: ["deployer"], verbs: ["impersonate"]}'
+        assert rule in answer.event.message
+        assert "kind: RoleBinding" in answer.event.evidence["grant"]
+
+    away(test)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_kubeconfig_that_may_not_be_read_says_by_whom(named):
+    async def test(world):
+        rollout = world.rollout
+        await rollout.cluster.create(account("deployer"))
+        weak = rollout.cluster.as_user("system:serviceaccount:stageset-system:stageset-controller")
+        clusters = rollout.tools.clusters
+        clusters.own = clusters.own._replace(cluster=weak)
+        who = {"serviceAccountName": "deployer"} if named else {}
+        rollout.open(one_stage(**EAST, **who), db=[config_map("a")])
+        answer = await rollout.perform()
+        user = DEPLOYER if named else "system:serviceaccount:stageset-system:stageset-controller"
+        assert f'User "{user}" cannot get resource "secrets"' in answer.event.message
+        assert ("without a serviceAccountName" in answer.event.message) is not named
         assert world.remotes.made == []
 
     away(test)
