@@ -57,8 +57,8 @@ soak: $(INSTALLED) ## the simulation and the kill tests with many more seeds
 	SOAK=1 $(PYTEST) -m "not cluster"
 
 lock: $(INSTALLED) ## pin the dependencies again (needs uv on the PATH)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra fast pyproject.toml -o deploy/requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra fast --extra dev -c deploy/requirements.lock pyproject.toml -o tests/requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra fast --extra age pyproject.toml -o deploy/requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra fast --extra age --extra dev -c deploy/requirements.lock pyproject.toml -o tests/requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra bench -c tests/requirements.lock pyproject.toml -o tests/bench/requirements.lock
 
 clean: ## remove what the jobs made

@@ -30,7 +30,7 @@ TARGET_CHANGED = "TargetChanged"
 #: How many owned objects are looked for to tell whether a cluster is the same.
 _LOOKED_FOR_MAX = 5
 #: Failures to connect that nobody mends while everything is being deleted; and how often they are believed to.
-_HOPELESS = frozenset({"NotFound", "KubeconfigMissing", "KubeconfigInvalid", "Forbidden", "Unauthorized"})
+_HOPELESS = frozenset({"NotFound", "NoAccount", "KubeconfigMissing", "KubeconfigInvalid", "Forbidden", "Unauthorized"})
 _HOPELESS_TRIES = 3
 #: Operations, in the words of messages, whose failure calls for onFailure actions: something may have been applied.
 _CLEANED_UP = frozenset({"apply", "verify", "prune", "post-action"})
@@ -238,7 +238,9 @@ def _conflicted(state: State, run: Run) -> Draft:
         message = (
             f"{readable(again[0].id)} was deleted and made anew in this run, and is refused again: {again[0].message}"
         )
-        return _draft(state, e.StageFailed(operation="apply", reason="ImmutableField", message=message, retryable=False))
+        return _draft(
+            state, e.StageFailed(operation="apply", reason="ImmutableField", message=message, retryable=False)
+        )
     plan = plan_of(run, run.stage)
     assert plan is not None, "only stages of the spec are applied"
     deadline = to_text(state.now_ms + plan.verify_timeout_ms)

@@ -119,6 +119,15 @@ def not_ready(needed: Key) -> Obstacle:
     )
 
 
+def elsewhere(needed: Key) -> Obstacle:
+    """That a dependency in another namespace is not ready, or not there: which of them is not for everybody to know."""
+    return Obstacle(
+        reasons.DEPENDENCY_NOT_READY,
+        f"dependsOn: StageSet {words(needed)} is not there, or not ready with its newest spec and revisions: "
+        "what depends on it starts as soon as it is",
+    )
+
+
 def words(key: Key) -> str:
     """`namespace/name`."""
     return "/".join(key)

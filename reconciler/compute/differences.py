@@ -32,6 +32,20 @@ def differences(live: Any, wanted: Any) -> list[Path]:
     return list(_objects(_compared(live), _compared(wanted), ()))
 
 
+def is_rendered(path: Path, desired: Any) -> bool:
+    """Whether a field is one of those that `desired` sets; in a list that it has, every item counts as such.
+
+    A webhook may change other fields with every apply, and with every dry-run of one.
+    """
+    for part in path:
+        if isinstance(part, int):
+            return isinstance(desired, list)
+        if not isinstance(desired, dict) or part not in desired:
+            return False
+        desired = desired[part]
+    return True
+
+
 def pointer(path: Path) -> str:
     """As JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from reconciler.compute.dependencies import Key, Rules, circular, cycle, missing, needs, not_ready
+from reconciler.compute.dependencies import Key, Rules, circular, cycle, elsewhere, missing, needs, not_ready
 from reconciler.ports.members import Observed
 from reconciler.ports.sources import Unknown
 from reconciler.triggers import Obstacle
@@ -67,7 +67,7 @@ class Ordering:
             self._stalled[key] = None
             return circular(circle)
         for one in needed:
-            found = self._standing(one)
+            found = self._standing(one, foreign=one[0] != key[0])
             if found is not None:
                 self._waiting.setdefault(one, {})[key] = isinstance(found, Unknown)
                 return found
@@ -113,10 +113,15 @@ class Ordering:
             found = self._circles[key] = cycle(self._needs, key)
         return found
 
-    def _standing(self, needed: Key) -> Obstacle | Unknown | None:
+    def _standing(self, needed: Key, *, foreign: bool) -> Obstacle | Unknown | None:
+        """`foreign`: in another namespace, of which nobody is told what there is."""
         member = self._members.get(needed)
+        if member is None and not self._absent(needed):
+            return Unknown()
+        if foreign and (member is None or member.settled is False):
+            return elsewhere(needed)
         if member is None:
-            return missing(needed) if self._absent(needed) else Unknown()
+            return missing(needed)
         settled = member.settled
         if settled is None:
             return Unknown()

@@ -6,6 +6,8 @@ the limits that the controller gives it, so that it says the same words.
 
 from __future__ import annotations
 
+import os
+import selectors
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,8 +18,10 @@ from typing import NamedTuple
 from reconciler.adapters.kustomize import BuildLimits
 from reconciler.adapters.kustomize.process import environment, failed, too_large, write
 from reconciler.compute.kustomization import BuildTree
+from reconciler.errors import OperationError
 from replay.performing.recorded import NotRecorded
 
+_READ_BYTES = 64 * 1024
 #: Folders of one process are told apart by them.
 _NUMBERS = count(1)
 
@@ -56,19 +60,49 @@ class Runner:
         with shop.writing():
             Path(private).mkdir(mode=0o700)
             write(Path(private) / "tree", tree)
+        process = _started(shop, private, tree)
         try:
-            done = subprocess.run(  # noqa: S603 (the program that the parent found, by path)
-                [*shop.argv, str(Path(private) / "tree" / tree.directory)],
-                stdin=shop.nothing,
-                capture_output=True,
-                cwd=private,
-                env=environment(private),
-                check=False,
-            )
-        except OSError as error:
-            raise NotRecorded(f"{shop.argv[0]} cannot be run: {error.strerror}") from error
-        if len(done.stdout) > self._limits.output_bytes_max:
-            raise too_large(self._limits)
-        if done.returncode != 0:
-            raise failed(done.stderr[: self._limits.error_bytes_max], private, tree=tree, limits=self._limits)
-        return done.stdout.decode("utf-8", "replace")
+            output, errors = self._said(process)
+        except OperationError:
+            # Nobody reads what it still writes, so it ends.
+            process.wait()
+            raise
+        if process.wait() != 0:
+            raise failed(errors, private, tree=tree, limits=self._limits)
+        return output.decode("utf-8", "replace")
+
+    def _said(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        """What it says, capped while it is read. What is given up here is ended with this process."""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        output, errors = bytearray(), bytearray()
+        with process.stdout, process.stderr, selectors.DefaultSelector() as waiting:
+            waiting.register(process.stdout, selectors.EVENT_READ, output)
+            waiting.register(process.stderr, selectors.EVENT_READ, errors)
+            while waiting.get_map():
+                ready = waiting.select(self._limits.total_s)
+                if not ready:
+                    raise NotRecorded(f"what kustomize renders: it said nothing for {self._limits.total_s:g} s")
+                for key, _ in ready:
+                    chunk = os.read(key.fd, _READ_BYTES)
+                    key.data.extend(chunk)
+                    if not chunk:
+                        waiting.unregister(key.fileobj)
+                if len(output) > self._limits.output_bytes_max:
+                    raise too_large(self._limits)
+                del errors[self._limits.error_bytes_max :]
+        return bytes(output), bytes(errors)
+
+
+def _started(shop: Workshop, private: str, tree: BuildTree) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 (the program that the parent found, by path)
+            [*shop.argv, str(Path(private) / "tree" / tree.directory)],
+            stdin=shop.nothing,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=private,
+            env=environment(private),
+        )
+    except OSError as error:
+        raise NotRecorded(f"what kustomize renders: {shop.argv[0]} cannot be run ({error.strerror})") from error

@@ -122,7 +122,7 @@ def test_what_is_in_none_of_the_namespaces_is_told_apart_from_what_is_not_there(
         publish(world, "v1")
         await asyncio.sleep(3)
         assert [world.ready(name)[1] for name in ("inside", "outside")] == ["", "DependencyNotReady"]
-        for name, words in (("inside", "does not exist"), ("outside", "does not look at")):
+        for name, words in (("inside", "is not there, or not ready"), ("outside", "does not look at")):
             await world.until(words, lambda name=name, words=words: words in world.ready(name)[2], within_s=10)
             assert world.ready(name)[1] == "DependencyNotReady"
         world.do(world.memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ops"}}))

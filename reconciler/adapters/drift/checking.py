@@ -16,7 +16,7 @@ from reconciler.adapters.hands.tools import Tools, Wire
 from reconciler.adapters.operations.manifests import Manifest
 from reconciler.adapters.operations.pool import each
 from reconciler.api import names
-from reconciler.compute.differences import differences
+from reconciler.compute.differences import differences, is_rendered
 from reconciler.compute.drift import CHANGED, GONE, Rules, words
 from reconciler.compute.fieldmanagers import other_manager
 from reconciler.compute.fields import text
@@ -106,7 +106,8 @@ async def _checked(
         # That it is gone is told when it is.
         raise _Leaving
     wanted = await cluster.apply(manifest.obj, manager=names.FIELD_MANAGER, dry_run=True)
-    paths = rules.counted(suspect.ref, differences(live, wanted))
+    found = [path for path in differences(live, wanted) if is_rendered(path, manifest.obj)]
+    paths = rules.counted(suspect.ref, found)
     if not paths and text(live, "metadata", "uid") == owned.uid:
         return None
     manager = wire.scrub(_manager(live, paths, wanted))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.events import BuildFinished, Item
+from reconciler.adapters.hands import withheld
 from reconciler.adapters.hands.tools import Tools, Wire, failed, ok, stage_of
 from reconciler.adapters.hands.variables import Wanted, read_variables
 from reconciler.adapters.operations.failures import Scrub
@@ -44,6 +45,7 @@ class Substituted(NamedTuple):
     objects: list[Rendered]
     #: takes the values of variables that come from Secrets out of texts
     scrub: Scrub
+    secrets: tuple[str, ...]
     #: `Kind/name@resourceVersion` of what the variables came from
     origins: tuple[str, ...]
 
@@ -94,8 +96,8 @@ async def substituted(tools: Tools, wanted: Wanted, text: str) -> Substituted:
             reason="SecretIdentity",
             retryable=False,
         )
-    scrub = Redactor([*variables.secrets, *spelled(found)]).scrub
-    return Substituted(found, scrub, variables.origins)
+    secrets = (*variables.secrets, *spelled(found))
+    return Substituted(found, Redactor(secrets).scrub, secrets, variables.origins)
 
 
 async def possible(cluster: Cluster, objects: Sequence[Manifest], *, scrub: Scrub) -> list[Placed]:
@@ -127,7 +129,9 @@ async def _built(tools: Tools, job: Job, found: Substituted) -> tuple[Answer, Wi
     places = await possible(hand.cluster, objects, scrub=found.scrub)
     record = canonical([finished(one.record) for one in found.objects])
     digest = await tools.journal.put_blob(record)
-    wire = Wire(digest, tuple(objects), tuple(place.ref for place in places), found.scrub, found.origins)
+    refs = tuple(place.ref for place in places)
+    leaks = withheld.leaks(found.secrets, record=record.decode())
+    wire = Wire(digest, tuple(objects), refs, found.scrub, found.origins, leaks)
     items = [
         Item(id=place.id, v=place.ref.api_version.rpartition("/")[2], digest=place.manifest.digest) for place in places
     ]

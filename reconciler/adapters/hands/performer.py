@@ -9,7 +9,7 @@ import msgspec
 
 from ledger.events import FetchIntended
 from reconciler.adapters.fair import working_for
-from reconciler.adapters.hands import act, apply, build, connect, fetch, prune, replace, verify
+from reconciler.adapters.hands import act, apply, build, connect, fetch, prune, replace, verify, withheld
 from reconciler.adapters.hands.noting import Notebook
 from reconciler.adapters.hands.tools import Tools, Wire
 from reconciler.adapters.operations.claims import Claims
@@ -43,7 +43,9 @@ class Performer:
 
     async def perform(self, order: Order) -> Answer:
         working_for(order.target.namespace)
-        return await self._operations[order.effect.operation](order)
+        answer = await self._operations[order.effect.operation](order)
+        stage, wire = self._wires.get(order.target, ("", None))
+        return answer if wire is None or stage != order.effect.stage else withheld.checked(answer, leaks=wire.leaks)
 
     def forget(self, target: Target) -> None:
         self._wires.pop(target, None)

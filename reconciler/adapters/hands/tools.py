@@ -54,6 +54,8 @@ class Wire(NamedTuple):
     scrub: Callable[[str], str]
     #: `Kind/name@resourceVersion` of what the variables came from
     variables: tuple[str, ...]
+    #: tells whether a text holds a secret value that is nowhere in what is rendered for the record
+    leaks: Callable[[str], bool] | None = None
 
 
 class Rendering(Protocol):

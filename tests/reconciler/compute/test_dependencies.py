@@ -16,6 +16,7 @@ from reconciler.compute.dependencies import (
     Rules,
     circular,
     cycle,
+    elsewhere,
     is_ready,
     missing,
     needs,
@@ -140,6 +141,9 @@ def test_obstacles_say_what_to_do_and_never_how_the_other_one_is() -> None:
     assert missing(("ops", "base")) == (
         "DependencyNotReady",
         "dependsOn: StageSet ops/base does not exist: create it, or correct the dependency",
+    )
+    assert elsewhere(("ops", "base")).message.startswith(
+        "dependsOn: StageSet ops/base is not there, or not ready with "
     )
     assert not_ready(("ops", "base")).message.startswith("dependsOn: StageSet ops/base is not ready with its newest ")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compute.differences import differences, is_below, parts, pointer
+from reconciler.compute.differences import differences, is_below, is_rendered, parts, pointer
 
 
 def obj(**fields):
@@ -51,6 +51,23 @@ def test_what_the_server_keeps_for_itself_is_no_difference():
     assert differences(obj(status={"a": 1}) | {"metadata": {"name": "a", **server}}, obj()) == []
     labelled = obj() | {"metadata": {"name": "a", "labels": {"x": "y"}}}
     assert differences(labelled, obj()) == [("metadata", "labels")]
+
+
+@pytest.mark.parametrize(
+    ("path", "rendered"),
+    [
+        (("spec", "a"), True),
+        (("spec",), True),
+        (("spec", "b"), False),
+        (("spec", "a", "deeper"), False),
+        (("metadata", "annotations", "injected"), False),
+        (("spec", "list", 7), True),
+        (("spec", "list", 0, "x"), True),
+        (("spec", "a", 0), False),
+    ],
+)
+def test_what_is_rendered(path, rendered):
+    assert is_rendered(path, obj(spec={"a": 1, "list": [{"y": 1}]})) is rendered
 
 
 _JSON = st.recursive(

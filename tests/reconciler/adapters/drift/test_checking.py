@@ -59,6 +59,22 @@ def test_what_is_as_it_should_be_is_clean_and_nothing_is_written():
     quietly(test)
 
 
+def test_what_a_webhook_makes_of_every_apply_is_no_finding():
+    async def test(bench: Bench) -> None:
+        apply = bench.cluster.apply
+
+        async def injected(obj: Any, **options: Any) -> Any:
+            found = await apply(obj, **options)
+            found["metadata"]["annotations"] = {"injected-at": "now"}
+            found["data"]["injected"] = "x"
+            return found
+
+        bench.cluster.apply = injected
+        assert (await checked(bench, MAP)).findings == []
+
+    quietly(test)
+
+
 def test_another_object_of_the_same_content_is_a_finding():
     async def test(bench: Bench) -> None:
         (finding,) = (await checked(bench, MAP, uid="another")).findings
