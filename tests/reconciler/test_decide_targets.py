@@ -71,7 +71,7 @@ def test_a_stage_that_left_the_spec_is_taken_down_where_it_is():
     assert stream.state.pending.event.kubeconfig == "prod/value"
 
 
-@pytest.mark.parametrize("reason", ["NotFound", "KubeconfigMissing", "Forbidden", "Unauthorized"])
+@pytest.mark.parametrize("reason", ["NotFound", "NoAccount", "KubeconfigMissing", "Forbidden", "Unauthorized"])
 def test_a_teardown_that_nobody_can_help_is_given_up_after_three_tries(reason):
     stream = on("prod")
     stream.fact(opened(trigger="deletion", given=to("prod")))

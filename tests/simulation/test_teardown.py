@@ -148,7 +148,7 @@ async def account_gone(world: World) -> None:
     assert took < 60, f"it took {took:.0f} s to find out"
     (release,) = released(world)
     assert sorted(item.id for item in release.left) == ["shop_config__ConfigMap", "shop_secret__Secret"]
-    assert TENANT in release.why
+    assert f"ServiceAccount {NAMESPACE}/{TENANT} does not exist" in release.why
     note = next(note for reason, note in events(world) if reason == "TeardownForced")
     assert "2 objects are left behind: ConfigMap/shop/config, Secret/shop/secret: " in note
     assert release.why in note

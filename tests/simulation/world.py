@@ -234,8 +234,12 @@ class World:
 
         def tenant(namespace: str, name: str) -> Any:
             there = Ref("v1", "ServiceAccount", namespace, name)
-            user = f"system:serviceaccount:{namespace}:{name}"
-            return identity(user, account=lambda: self.do(self.memory.get(there)))
+
+            def token() -> None:
+                if self.peek(there) is None:
+                    raise errors.NoAccount(f"ServiceAccount {namespace}/{name} does not exist: create it, or correct …")
+
+            return identity(f"system:serviceaccount:{namespace}:{name}", account=token)
 
         clusters = Clusters(
             identity("system:serviceaccount:stageset-system:stageset-controller", "system:masters"),
