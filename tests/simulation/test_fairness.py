@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, NamedTuple
 
 import pytest
@@ -133,5 +134,6 @@ def test_one_is_ready_nearly_as_soon_as_if_it_were_alone(monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="a minute: make soak")
 def test_beside_a_thousand_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(1_000, monkeypatch).others < 40

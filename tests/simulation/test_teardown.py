@@ -28,7 +28,7 @@ from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World, stageset_ref
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY, PART = 10, 5_000 if SOAK else 400, 100
+QUICK, MANY, PART = 10, 5_000 if SOAK else 100, 50
 HOLD = "example.test/hold"
 ACCOUNT = Ref("v1", "ServiceAccount", NAMESPACE, TENANT)
 
@@ -123,7 +123,7 @@ def test_killed_at_every_boundary_of_it(part: int) -> None:
         found = lived(held_up, seed="held up", prepare=lambda w: w.crash_at.add(at), command=command)
         assert found.crashes == 1
 
-    todo = list(range(1 + part, count + 1, 4))
+    todo = list(range(1 + part, count + 1, 4 if SOAK else 12))
     spread(killed, todo)
     TOTALS.update(crash_runs=len(todo), bases=part == 0, base_boundaries=count if part == 0 else 0)
 
