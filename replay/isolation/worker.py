@@ -21,7 +21,6 @@ from replay.isolation import request as asking
 from replay.isolation.child import Answer, problem_of
 from replay.isolation.guards import Guards, Opening
 from replay.isolation.request import Request
-from replay.performing import warm
 from replay.performing.kustomize import Workshop
 from replay.recompute.answers import Material, recompute
 from replay.recompute.result import Again, Recomputed
@@ -38,7 +37,6 @@ def main(file: int, *, namespace: bool = True) -> None:
     # These read files.
     zstd()
     code_digest()
-    warm.up()
     nothing = os.open(os.devnull, os.O_RDONLY)
     guards = Guards(Opening(request.argv[0], request.folder) if request.argv else None)
     guards.install(namespace=namespace)

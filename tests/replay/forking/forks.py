@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 from ledger.memory_log import MemoryLog
+from reconciler.state import State
 from replay import checking
 from replay.bundle.export import Wanted, export
 from replay.forking.changes import Changes
@@ -17,6 +19,7 @@ from replay.forking.fork import fork
 from replay.forking.result import Forked
 from replay.isolation.worker import BLOBS_BYTES_MAX, material_of
 from replay.performing.kustomize import Workshop
+from replay.performing.turns import Turn, turns
 from tests.replay.recompute.cases import NEVER, acts, http, released
 from tests.replay.rollouts import STREAM, Rollout, config, deployment, spec, told, tool
 
@@ -52,16 +55,38 @@ def data(name: str) -> bytes:
     return b"".join(export(log, Wanted(STREAM, run_id)))
 
 
-def forked(name: str, *sets: tuple[str, Any], **changes: Any) -> Forked:
-    """A story with changes."""
-    opened = checking.opened(io.BytesIO(data(name)), blobs_bytes_max=BLOBS_BYTES_MAX)
+@contextmanager
+def workshop() -> Iterator[Workshop]:
+    """The real kustomize in a folder of its own."""
     found, nothing = tool(), os.open(os.devnull, os.O_RDONLY)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            shop = Workshop(found.argv, found.identity, folder, nullcontext, nothing)
-            return fork(opened.bundle.records, material_of(opened, shop), Changes(sets=sets, **changes))
+            yield Workshop(found.argv, found.identity, folder, nullcontext, nothing)
     finally:
         os.close(nothing)
+
+
+def forked(name: str, *sets: tuple[str, Any], **changes: Any) -> Forked:
+    """A story with changes."""
+    opened = checking.opened(io.BytesIO(data(name)), blobs_bytes_max=BLOBS_BYTES_MAX)
+    with workshop() as shop:
+        return fork(opened.bundle.records, material_of(opened, shop), Changes(sets=sets, **changes))
+
+
+@cache
+def recorded(name: str) -> list[Turn]:
+    """The facts of a story."""
+    opened = checking.opened(io.BytesIO(data(name)), blobs_bytes_max=BLOBS_BYTES_MAX)
+    return list(turns(opened.bundle.records))
+
+
+def asking(name: str, operation: str) -> State:
+    """A story's state when an operation was asked for the first time."""
+    return next(
+        turn.before
+        for turn in recorded(name)
+        if turn.answers and turn.before.pending is not None and turn.before.pending.operation == operation
+    )
 
 
 def answers(found: Forked) -> list[str]:
