@@ -55,7 +55,7 @@ def test_a_workload_becomes_ready_under_the_uid_that_is_on_record() -> None:
 def test_what_was_not_applied_yet_is_made_by_the_simulated_apply() -> None:
     answer, _, _ = simulated("never", "apply")
     assert isinstance(answer.event, ApplyFinished)
-    assert [(one.id, one.act) for one in answer.event.objects] == [("shop_web_apps_Deployment", "created")]
+    assert [(one.id, one.action) for one in answer.event.objects] == [("shop_web_apps_Deployment", "created")]
 
 
 def test_requests_are_answered_as_their_action_expects() -> None:
