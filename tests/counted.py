@@ -34,7 +34,8 @@ def simulated(counted: Counter[str]) -> str:
         f"{counted['crashes']} kills, {counted['boundaries']} boundaries passed, {counted['appends']} appends, "
         f"{counted['requests']} requests, {counted['cells']} cells of the crash matrix, {counted['races']} races, "
         f"{counted['deeds']} effects of actions, {counted['doubts']} times in doubt; "
-        f"steady state: {counted['steady_requests'] / minutes:.2f} requests per StageSet and minute, nothing recorded"
+        f"steady state: {counted['steady_requests'] / minutes:.2f} requests per StageSet and minute at intervals "
+        "of 30 s to 5 minutes, nothing recorded"
     )
 
 

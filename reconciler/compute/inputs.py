@@ -37,7 +37,7 @@ _CLOSED = frozenset({"env", "envFrom", "data", "stringData", "managedFields"})
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One question to the world, and its answer."""
 
-    #: hand, version, resource, get, list, call, fetch
+    #: hand, version, resource, get, list, patch, delete, call, fetch
     verb: str
     #: what was asked for
     about: tuple[str, ...] = ()
@@ -100,20 +100,25 @@ def shown(obj: Object, *, kind: str, used: str = "", words: str = "") -> Object:
     Of a ConfigMap the values whose keys occur in the text `used`, of a Secret the kinds of its values, of anything else
     what names it and the fields that the text `words` (an expression) names.
     """
-    head: Object = {"metadata": {key: obj["metadata"][key] for key in _METADATA if key in (obj.get("metadata") or {})}}
+    head = named(obj)
     if kind == "Secret":
         return head | {"withheld": {key: kind_of(value) for key, value in strings(obj, "data").items()}}
     if kind == "ConfigMap" and not words:
         return head | {"data": {key: value if key in used else "" for key, value in strings(obj, "data").items()}}
-    return merged(head, _named(obj, words)) if words else head
+    return merged(head, _picked(obj, words)) if words else head
 
 
-def _named(value: Any, words: str) -> Any:
+def named(obj: Object) -> Object:
+    """What names a live object and its version."""
+    return {"metadata": {key: obj["metadata"][key] for key in _METADATA if key in (obj.get("metadata") or {})}}
+
+
+def _picked(value: Any, words: str) -> Any:
     """The parts of a value whose keys an expression names."""
     if isinstance(value, dict):
-        return {key: _named(inner, words) for key, inner in value.items() if key in words and key not in _CLOSED}
+        return {key: _picked(inner, words) for key, inner in value.items() if key in words and key not in _CLOSED}
     if isinstance(value, list):
-        return [_named(inner, words) for inner in value[:ITEMS_MAX]]
+        return [_picked(inner, words) for inner in value[:ITEMS_MAX]]
     return cut(value, TEXT_CHARS_MAX) if isinstance(value, str) else value
 
 

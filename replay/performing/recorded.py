@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from ledger.events import Item
 from reconciler import errors
 from reconciler.adapters.clusters import Hand
+from reconciler.adapters.clusters.kubeconfigs import MISSING, found_in
 from reconciler.adapters.memory.catalog import Catalog
 from reconciler.adapters.watches import Watches
 from reconciler.compute import fetching, inputs
@@ -19,6 +20,7 @@ from reconciler.compute import kubeconfig as kubeconfigs
 from reconciler.compute.fields import text
 from reconciler.compute.inputs import Inputs, Note
 from reconciler.compute.inventory import ref_of_entry
+from reconciler.compute.order import ref_words
 from reconciler.compute.urlguard import Refusal
 from reconciler.errors import ClusterError, OperationError
 from reconciler.ports.cluster import Cascade, Object, ObjectList, PatchType, Ref, Resource, Scope, WatchEvent
@@ -132,7 +134,7 @@ class RecordedClusters:
     async def hand(self, namespace: str, service_account: str, kubeconfig: str = "", *, anew: bool = False) -> Hand:
         note = self._recording.find("hand", kubeconfig)
         if note is not None:
-            _judge(note, kubeconfig)
+            _judge(note, kubeconfig, namespace=namespace)
         return self.local(namespace, service_account)
 
     def local(self, namespace: str, service_account: str) -> Hand:
@@ -144,18 +146,24 @@ class RecordedClusters:
             await watches.close()
 
 
-def _judge(note: Note, reference: str) -> NoReturn:
+def _judge(note: Note, reference: str, *, namespace: str) -> NoReturn:
     """Why a remote cluster could not be reached, judged again where the judgement is ours."""
     seen = text(note.facts, "kubeconfig")
     if seen:
         kubeconfigs.parse(seen, where=text(note.facts, "where"))
-    if note.error in (kubeconfigs.REASON, "KubeconfigMissing"):
+    if note.error == MISSING and "secret" in note.facts:
+        secret = note.facts["secret"]
+        found_in(inputs.answered(secret) if secret is not None else None, reference, namespace=namespace)
+    if note.error in (kubeconfigs.REASON, MISSING):
         raise NotRecorded(f"what is in the kubeconfig of Secret {reference}")
     raise refusal(note)
 
 
 class RecordedCluster:
-    """The Cluster port: reads as they were answered. What a write was answered is not recorded in this form."""
+    """The Cluster port: reads, patches and refused deletions as they were answered.
+
+    What was created and applied is not recorded in this form.
+    """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -193,7 +201,9 @@ class RecordedCluster:
     async def patch(
         self, ref: Ref, patch: Any, *, type: PatchType, manager: str = "", subresource: str = "", dry_run: bool = False
     ) -> Object:
-        raise NotRecorded(f"what the API server answers to a patch of {ref.kind} {ref.namespace}/{ref.name}")
+        if dry_run:
+            raise NotRecorded(f"what the API server answers to a dry run of a patch of {ref_words(ref)}")
+        return inputs.answered(self._recording.answer("patch", *ref, type, subresource))
 
     async def replace(self, obj: Object, *, subresource: str = "") -> Object:
         _write("replace", obj)
@@ -201,7 +211,8 @@ class RecordedCluster:
     async def delete(
         self, ref: Ref, *, uid: str = "", resource_version: str = "", cascade: Cascade = "Background"
     ) -> None:
-        raise NotRecorded(f"what the API server answers to the deletion of {ref.kind} {ref.namespace}/{ref.name}")
+        self._recording.answer("delete", *ref)
+        raise AssertionError("deletions are recorded where they were refused")
 
     async def token(self, namespace: str, service_account: str, *, expires_s: int) -> tuple[str, str]:
         raise NotRecorded("a token")

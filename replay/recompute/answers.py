@@ -30,12 +30,13 @@ from reconciler.compute.assess import assess
 from reconciler.compute.judging import sight_of
 from reconciler.errors import OperationError
 from reconciler.ports.hands import Answer
-from reconciler.state import run_of
+from reconciler.state import State, run_of
 from replay.performing.kustomize import Workshop
 from replay.performing.loop import InstantClock, Stuck, run
 from replay.performing.recorded import NotRecorded, RecordedCalling, RecordedClusters, RecordedFetching, Recording
 from replay.performing.tools import Blobs, Ports, tools
 from replay.performing.turns import Turn, order_of, target_of, turns
+from replay.recompute import jobs
 from replay.recompute.holding import Held, hold
 from replay.recompute.result import Again, Recomputed
 
@@ -65,18 +66,23 @@ def recompute(records: Sequence[Stored], material: Material) -> Recomputed:
     """Compute the answers of a run again, as far as something was computed for them."""
     found: list[Again] = []
     others = 0
+    asked = State(stream="")
     for turn in turns(records):
+        if turn.before.pending is not None and (
+            asked.pending is None or asked.pending.intent != turn.before.pending.intent
+        ):
+            asked = turn.before
         if not turn.answers or turn.fact.header.run != material.run:
             continue
-        again = _again(turn, material)
+        again = _again(turn, material, asked)
         others += again is None
         found += [again] if again is not None else []
     tool = material.workshop.identity if material.workshop is not None else ""
     return Recomputed(answers=tuple(found), others=others, tool=tool)
 
 
-def _again(turn: Turn, material: Material) -> Again | None:
-    """One answer, or None where nothing was computed for it."""
+def _again(turn: Turn, material: Material, asked: State) -> Again | None:
+    """One answer, or None where nothing was computed for it. `asked` is the state when it was asked for first."""
     header, event = turn.fact
     pending = turn.before.pending
     assert pending is not None, "an answer answers what is pending"
@@ -84,7 +90,7 @@ def _again(turn: Turn, material: Material) -> Again | None:
     is_good = header.outcome in ("ok", "skipped")
     if pending.operation in _OTHERS or (is_good and pending.operation not in ("fetch", "build")):
         return None
-    about = _About(turn, material, event)
+    about = _About(turn, material, asked)
     try:
         return about.held(about.answer())
     except NotRecorded as absent:
@@ -106,16 +112,19 @@ class _Missing(Exception):
 class _About:
     """One recorded answer, and what it was made of."""
 
-    def __init__(self, turn: Turn, material: Material, event: Finished) -> None:
-        self._turn, self._material, self._event = turn, material, event
-        pending = turn.before.pending
+    def __init__(self, turn: Turn, material: Material, asked: State) -> None:
+        event, pending = turn.fact.event, turn.before.pending
+        assert isinstance(event, Finished)
         assert pending is not None
-        self._pending = pending
+        self._turn, self._material, self._event, self._pending = turn, material, event, pending
+        #: as it was when nothing of the answer had been observed yet
+        self._asked = asked
         told = [one for name in turn.fact.header.blobs if (one := inputs.decode(self._blob(name) or b"")) is not None]
         items = getattr(event, "objects", ())
         version = event.server if isinstance(event, ConnectFinished) else ""
         self._recording = Recording(told, items=items, version=version)
         self._blobs = Blobs(material.blobs)
+        self._without_log = False
 
     def answer(self) -> Answer:
         """The answer, computed now."""
@@ -123,6 +132,10 @@ class _About:
         match event:
             case FetchFinished() if self._is_good:
                 return self._checked()
+            case ActionFinished() if event.reason in jobs.REASONS:
+                found = jobs.judged(event)
+                self._without_log = found.without_log
+                return found.answer
             case VerifyFinished() if event.reason in ("VerifyFailed", "VerifyTimeout"):
                 return self._assessed(late=event.reason == "VerifyTimeout")
             case BuildFinished():
@@ -145,6 +158,8 @@ class _About:
         other = self._other_tool()
         if held.first is not None and other:
             return self.unknown(other, missing=False)
+        if held.first is None and self._without_log:
+            return self._made("partly", why="the log was left out of the bundle (--with-logs): its last line is taken")
         if held.first is not None:
             return self._made("differs", why=f"{held.first.field} is computed otherwise now", first=held.first)
         withheld = held.assumed or self._recording.withholds or self._is_derived
@@ -177,7 +192,8 @@ class _About:
         ports = Ports(clusters, RecordedFetching(recording), RecordedCalling(recording), clock)
         hands = Performer(tools(ports, blobs=self._blobs, workshop=self._material.workshop))
         try:
-            return await hands.perform(order_of(self._turn.before, first=self._first))
+            # Whoever was at it for the first time knew nothing of what was observed on the way.
+            return await hands.perform(order_of(self._asked if self._first else self._turn.before, first=self._first))
         finally:
             await clusters.close()
             await hands.close()

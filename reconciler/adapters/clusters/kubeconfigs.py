@@ -15,7 +15,7 @@ from reconciler.compute import kubeconfig
 from reconciler.compute.fields import strings, text
 from reconciler.compute.kubeconfig_shape import shape
 from reconciler.errors import NotFound, OperationError
-from reconciler.ports.cluster import Cluster, Ref
+from reconciler.ports.cluster import Cluster, Object, Ref
 
 #: `OperationError.reason` where there is no kubeconfig to look at.
 MISSING = "KubeconfigMissing"
@@ -36,7 +36,7 @@ async def read(cluster: Cluster, reference: str, *, namespace: str) -> Found:
 
     Raises `OperationError` where it is not there, and what `cluster` raises where it cannot be read.
     """
-    name, slash, key = reference.partition("/")
+    name, slash, _ = reference.partition("/")
     if not slash:
         raise OperationError(
             f"kubeConfig.configMapRef ({name}) is not supported: put a kubeconfig into a Secret and name it in "
@@ -44,20 +44,31 @@ async def read(cluster: Cluster, reference: str, *, namespace: str) -> Found:
             reason=kubeconfig.REASON,
             retryable=False,
         )
-    secret = f"Secret {namespace}/{name}"
     try:
-        found = await cluster.get(Ref("v1", "Secret", namespace, name))
+        secret = await cluster.get(Ref("v1", "Secret", namespace, name))
     except NotFound:
-        raise _missing(f"{secret} does not exist: create it, or correct kubeConfig.secretRef") from None
-    encoded = strings(found, "data").get(key)
+        secret = None
+    return found_in(secret, reference, namespace=namespace)
+
+
+def found_in(secret: Object | None, reference: str, *, namespace: str) -> Found:
+    """The kubeconfig in a Secret, or in none. Raises `OperationError`, with what was seen of the Secret."""
+    name, _, key = reference.partition("/")
+    named = f"Secret {namespace}/{name}"
+    if secret is None:
+        raise _missing(f"{named} does not exist: create it, or correct kubeConfig.secretRef", seen=None)
+    encoded = strings(secret, "data").get(key)
     if encoded is None:
-        raise _missing(f"{secret} has no key {key}: put the kubeconfig there, or correct kubeConfig.secretRef.key")
+        message = f"{named} has no key {key}: put the kubeconfig there, or correct kubeConfig.secretRef.key"
+        raise _missing(message, seen={})
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise _missing(f"the key {key} of {secret} is not base64: write the Secret again") from None
-    version = f"{text(found, 'metadata', 'uid')}@{text(found, 'metadata', 'resourceVersion')}"
-    return Found(version, f'{secret}, key "{key}"', content)
+        raise _missing(
+            f"the key {key} of {named} is not base64: write the Secret again", seen={key: "not-base64"}
+        ) from None
+    version = f"{text(secret, 'metadata', 'uid')}@{text(secret, 'metadata', 'resourceVersion')}"
+    return Found(version, f'{named}, key "{key}"', content)
 
 
 async def checked(found: Found) -> kubeconfig.Target:
@@ -72,6 +83,8 @@ async def checked(found: Found) -> kubeconfig.Target:
         raise
 
 
-def _missing(message: str) -> OperationError:
+def _missing(message: str, *, seen: dict[str, str] | None) -> OperationError:
+    """`seen` is what there is under the key: nothing of its value."""
+    evidence = {"secret": None if seen is None else {"withheld": seen}}
     # Nobody tells when it comes, so it is looked for again.
-    return OperationError(message, reason=MISSING, retryable=True)
+    return OperationError(message, reason=MISSING, retryable=True, evidence=evidence)

@@ -1,7 +1,8 @@
 """Notes what an operation asks the world, so that its failure can be judged again without the world.
 
 Not a cache and not a filter: every answer passes as it is. Invariants: only the newest answer to a question is kept;
-nothing of a Secret's value, and nothing of what is written to a cluster.
+nothing of a Secret's value, and nothing of what is written to a cluster. What is created or applied may be made of such
+values, so its answers, which may repeat them, are not noted at all.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class NotedClusters:
 
 
 class NotedCluster:
-    """The Cluster port: reads are noted, writes are not."""
+    """The Cluster port: reads, patches and refused deletions are noted; what is created or applied is not."""
 
     def __init__(self, inner: Cluster, book: Notebook) -> None:
         self._inner, self._book = inner, book
@@ -182,7 +183,17 @@ class NotedCluster:
     async def patch(
         self, ref: Ref, patch: Any, *, type: PatchType, manager: str = "", subresource: str = "", dry_run: bool = False
     ) -> Object:
-        return await self._inner.patch(ref, patch, type=type, manager=manager, subresource=subresource, dry_run=dry_run)
+        write = self._inner.patch(ref, patch, type=type, manager=manager, subresource=subresource, dry_run=dry_run)
+        if dry_run:
+            return await write
+        about = (*ref, type, subresource)
+        try:
+            found = await write
+        except ClusterError as error:
+            self._book.refused("patch", about, error)
+            raise
+        self._book.note("patch", about, inputs.named(found))
+        return found
 
     async def replace(self, obj: Object, *, subresource: str = "") -> Object:
         return await self._inner.replace(obj, subresource=subresource)
@@ -190,7 +201,11 @@ class NotedCluster:
     async def delete(
         self, ref: Ref, *, uid: str = "", resource_version: str = "", cascade: Cascade = "Background"
     ) -> None:
-        await self._inner.delete(ref, uid=uid, resource_version=resource_version, cascade=cascade)
+        try:
+            await self._inner.delete(ref, uid=uid, resource_version=resource_version, cascade=cascade)
+        except ClusterError as error:
+            self._book.refused("delete", ref, error)
+            raise
 
     async def token(self, namespace: str, service_account: str, *, expires_s: int) -> tuple[str, str]:
         return await self._inner.token(namespace, service_account, expires_s=expires_s)

@@ -95,12 +95,12 @@ async def account_gone(rollout: Rollout) -> str:
     return await rollout.release(spec({"serviceAccountName": "late"}), db={"web.yaml": config()})
 
 
-def remote(user: dict[str, Any] | None) -> Story:
+def remote(user: dict[str, Any] | None, *, key: str = "value") -> Story:
     """A release to the cluster of a kubeconfig with this user; without one there is no kubeconfig."""
 
     async def story(rollout: Rollout) -> str:
         if user is not None:
-            obj = secret(value=made(user).decode())
+            obj = secret(**{key: made(user).decode()})
             await rollout.cluster.create({**obj, "metadata": {"name": "prod", "namespace": "shop"}})
         return await rollout.release(spec({}, kubeConfig={"secretRef": {"name": "prod"}}), db={"web.yaml": config()})
 
@@ -130,10 +130,22 @@ JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate", 
        "annotations": FAILS}, "spec": {"template": {"spec": {"restartPolicy": "Never",
        "containers": [{"name": "m", "image": "m:1"}]}}}}  # fmt: skip
 
+
+def named(obj: dict[str, Any], name: str, **annotations: str) -> dict[str, Any]:
+    """The same object under another name, and with other annotations where they are given."""
+    meta = {**obj["metadata"], "name": name}
+    return {**obj, "metadata": {**meta, "annotations": annotations} if annotations else meta}
+
+
+def labelled(name: str, value: str) -> dict[str, Any]:
+    return {**config(name, a=value), "metadata": {"name": name, "namespace": "shop", "labels": {"app": "web"}}}
+
+
 CASES = (
     Case("connect NotFound", account_gone, "ServiceAccount shop/late does not exist"),
     Case("connect KubeconfigInvalid", remote({"exec": {"command": "aws"}}), "exec runs a program, which is refused"),
-    Case("connect KubeconfigMissing", remote(None), "Secret shop/prod does not exist", "unknown"),
+    Case("connect KubeconfigMissing", remote(None), "Secret shop/prod does not exist"),
+    Case("connect KubeconfigMissing without its key", remote({"token": "x"}, key="config"), "prod has no key value"),
     Case("fetch BadStatus", refetched(url="http://source.test/none.tar.gz"), "answered 404"),
     Case("fetch URLRefused", refetched(url="http://169.254.169.254/x"), "169.254.169.254 is link-local"),
     Case("fetch DigestMismatch", refetched(body=b"other"), "not the pinned sha256:111"),
@@ -250,7 +262,43 @@ CASES = (
         acts({"apply": JOB_SOURCE}, db__act={"kustomization.yaml": "resources: [a]\n"}),
         "resources",
     ),
-    Case("action JobFailed", acts({"job": JOB_SOURCE}, db__act={"job.yaml": JOB}), "Job shop/migrate", "unknown"),
+    Case("action JobFailed", acts({"job": JOB_SOURCE}, db__act={"job.yaml": JOB}), "Job shop/migrate"),
+    Case(
+        "action JobFailed of several",
+        acts({"job": JOB_SOURCE, "timeout": "1h"}, db__act={"job.yaml": JOB, "two.yaml": named(JOB, "clean")}),
+        "failed: BackoffLimitExceeded",
+    ),
+    Case(
+        "action JobTimeout",
+        acts({"job": JOB_SOURCE, "timeout": "3s"}, db__act={"job.yaml": named(JOB, "long", **NEVER)}),
+        "has not ended in time",
+    ),
+    Case(
+        "action patch Invalid",
+        after(
+            deployment(),
+            acts({"patch": {"target": {"kind": "Deployment", "name": "web"}, "patch": "{spec: {replicas: many}}"}}),
+        ),
+        "Deployment shop/web",
+    ),
+    Case(
+        "action patch Invalid of the second of two",
+        after(
+            labelled("a", "1"),
+            after(
+                {**labelled("b", "2"), "immutable": True},
+                acts(
+                    {
+                        "patch": {
+                            "target": {"kind": "ConfigMap", "selector": {"matchLabels": {"app": "web"}}},
+                            "patch": "{data: {a: c}}",
+                        }
+                    }
+                ),
+            ),
+        ),
+        "immutable",
+    ),
 )
 WEB_REF = Ref("v1", "ConfigMap", "shop", "web")
 __all__ = ["CASES", "archive"]

@@ -16,18 +16,13 @@ from tests.replay.failing import Case
 from tests.replay.freeze import bundle_of
 from tests.replay.recompute.computing import workshop
 
-#: Word for word where nothing is said here. partly: as far as it was recorded. nothing: an API server's own words.
+#: Word for word where nothing is said here. partly: as far as it was recorded.
 RESULTS = {
-    # The Secret that was not there; whether it was is no matter of computing.
-    "connect-to-target-cluster-kubeconfigmissing": "unknown",
     # An archive that cannot be looked through for Secrets is not in the bundle; the exporter read it in the same words.
     "build-archiveinvalid": "partly",
     # Values of Secrets.
     "build-substitutefrominvalid": "partly",
     "build-secretidentity": "partly",
-    # What became of what was changed in the cluster.
-    "pre-action-jobfailed": "unknown",
-    "pre-action-forbidden": "unknown",
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from reconciler import errors
 from reconciler.adapters.hands.actions.acting import Acting
-from reconciler.adapters.hands.actions.job_answers import answered, done
+from reconciler.adapters.hands.actions.job_answers import answered, done, still_running
 from reconciler.adapters.hands.actions.job_look import end_of, judged, progress_words, read, refusal
 from reconciler.adapters.hands.actions.job_names import Task, tasks_of
 from reconciler.adapters.hands.actions.job_start import is_waiting, started, waiting, withdrawn
@@ -201,9 +201,5 @@ async def _await_ends(work: Work) -> None:
 
 
 def _still_running(work: Work, *, problems: Sequence[str]) -> Late:
-    named = [f"{ref_words(ref)} has not ended in time ({progress_words(live)})" for ref, live in work.running.items()]
     unwatched = f"; the cluster could not be watched: {problems[0]}" if problems else ""
-    return Late(
-        f"{some(named, items_max=3)}; it is left running, and a later try goes on watching it{unwatched}",
-        lives=work.running.values(),
-    )
+    return Late(still_running(work.running) + unwatched, lives=work.running.values())

@@ -6,18 +6,18 @@ out of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from reconciler.adapters.hands.actions.job_evidence import kept_of
-from reconciler.adapters.hands.actions.job_look import End, Found, end_of
-from reconciler.adapters.hands.actions.job_work import Halted, Late, Work
+from reconciler.adapters.hands.actions.job_evidence import Kept, kept_of
+from reconciler.adapters.hands.actions.job_look import End, Found, end_of, progress_words
+from reconciler.adapters.hands.actions.job_work import LATE, Halted, Late, Work
 from reconciler.adapters.operations.failures import MESSAGE_CHARS_MAX
 from reconciler.compute.fields import cut
 from reconciler.compute.order import ref_words, some
 from reconciler.errors import OperationError
-from reconciler.ports.cluster import Object
+from reconciler.ports.cluster import Object, Ref
 from reconciler.ports.hands import Answer
 
 
@@ -48,23 +48,39 @@ async def answered(work: Work, stopped: Halted | Late) -> Answer:
 
 
 async def _failed(work: Work, found: Sequence[Found]) -> Answer:
-    scrub = await work.scrub()
-    kept = await kept_of(work.cluster, _lives(found), scrub=scrub, well=False)
-    first = found[0]
-    end = (end_of(first.live) if first.live is not None else None) or End(False, "", "")
-    message = kept.words or (scrub(end.message) if scrub is not None else "")
-    parts = [f"{ref_words(first.ref)} failed", end.reason, message]
-    more = f"; {len(found) - 1} more failed too" if len(found) > 1 else ""
-    words = ": ".join(part for part in parts if part) + more + _aside(kept.unread)
-    error = OperationError(cut(words, MESSAGE_CHARS_MAX), reason="JobFailed", retryable=True, evidence=kept.evidence)
+    kept = await kept_of(work.cluster, _lives(found), scrub=await work.scrub(), well=False)
+    live = found[0].live
+    end = end_of(live) if live is not None else None
+    error = failure([one.ref for one in found], kept, reason=end.reason if end is not None else "")
     return work.acting.failed(error, objects=work.items(), blobs=work.blobs())
+
+
+def failure(refs: Sequence[Ref], kept: Kept, *, reason: str = "") -> OperationError:
+    """Why Jobs failed, from what is kept of them; the first is named. `reason` is its own where nothing is kept."""
+    objects: list[Object] = kept.evidence.get("objects", [])
+    end = (end_of(objects[0]) if objects else None) or End(False, reason, "")
+    parts = [f"{ref_words(refs[0])} failed", end.reason, kept.words or end.message]
+    more = f"; {len(refs) - 1} more failed too" if len(refs) > 1 else ""
+    words = ": ".join(part for part in parts if part) + more + _aside(kept.unread)
+    return OperationError(cut(words, MESSAGE_CHARS_MAX), reason="JobFailed", retryable=True, evidence=kept.evidence)
 
 
 async def _late(work: Work, late: Late) -> Answer:
     kept = await kept_of(work.cluster, late.lives, scrub=await work.scrub(), well=False)
-    words = late.message + _aside(kept.words) + _aside(kept.unread)
-    error = OperationError(cut(words, MESSAGE_CHARS_MAX), reason=late.reason, retryable=True, evidence=kept.evidence)
+    error = lateness(late.message, kept, reason=late.reason)
     return work.acting.failed(error, objects=work.items(), blobs=work.blobs())
+
+
+def lateness(words: str, kept: Kept, *, reason: str = LATE) -> OperationError:
+    """Why Jobs did not end in time: `words`, and what is kept of them."""
+    words += _aside(kept.words) + _aside(kept.unread)
+    return OperationError(cut(words, MESSAGE_CHARS_MAX), reason=reason, retryable=True, evidence=kept.evidence)
+
+
+def still_running(lives: Mapping[Ref, Object]) -> str:
+    """The sentence about Jobs that have not ended."""
+    named = [f"{ref_words(ref)} has not ended in time ({progress_words(live)})" for ref, live in lives.items()]
+    return f"{some(named, items_max=3)}; it is left running, and a later try goes on watching it"
 
 
 async def _last_seen(work: Work, lost: Sequence[Found]) -> dict[str, object]:

@@ -77,14 +77,19 @@ async def kept_of(cluster: Cluster, objects: Sequence[Object], *, scrub: Scrub |
     except TimeoutError:
         notes.append(f"not everything could be read within {SECONDS_MAX:.0f} s")
     found = gathering.found
-    words = _words(found)
     if scrub is None:
         notes.append("logs and messages are left out: the values of Secrets to take out of them are not known")
         found = {"containers": found.get("containers", [])}
     clean = scrub or (lambda note: note)
     told = [cut(_plain(clean(note)), _WORDS_CHARS_MAX) for note in notes[:NOTES_MAX]]
-    unread = next((note for note in told if "could not be read" in note), "")
-    return Kept(found | ({"notes": told} if told else {}), words, unread)
+    return told_by(found | ({"notes": told} if told else {}))
+
+
+def told_by(evidence: dict[str, Any]) -> Kept:
+    """What evidence says, be it of now or recorded."""
+    notes = evidence.get("notes", ())
+    unread = next((note for note in notes if "could not be read" in note), "")
+    return Kept(evidence, _words(evidence), unread)
 
 
 class _Gathering:
