@@ -62,7 +62,7 @@ def _lateness(event: ActionFinished, lives: dict[Ref, Object], kept: Kept) -> Op
         raise NotRecorded("what was made for an older revision of the action")
     if "; the cluster could not be watched: " in event.message:
         raise NotRecorded("what the cluster answered to a watch")
-    return lateness(still_running(lives), kept)
+    return lateness(still_running(lives), kept, reason=event.reason)
 
 
 def _item(item: Item, lives: dict[Ref, Object]) -> Item:

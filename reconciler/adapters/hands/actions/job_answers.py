@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.adapters.hands.actions.job_evidence import Kept, kept_of
 from reconciler.adapters.hands.actions.job_look import End, Found, end_of, progress_words
-from reconciler.adapters.hands.actions.job_work import LATE, Halted, Late, Work
+from reconciler.adapters.hands.actions.job_work import Halted, Late, Work
 from reconciler.adapters.operations.failures import MESSAGE_CHARS_MAX
 from reconciler.compute.fields import cut
 from reconciler.compute.order import ref_words, some
@@ -71,7 +71,7 @@ async def _late(work: Work, late: Late) -> Answer:
     return work.acting.failed(error, objects=work.items(), blobs=work.blobs())
 
 
-def lateness(words: str, kept: Kept, *, reason: str = LATE) -> OperationError:
+def lateness(words: str, kept: Kept, *, reason: str) -> OperationError:
     """Why Jobs did not end in time: `words`, and what is kept of them."""
     words += _aside(kept.words) + _aside(kept.unread)
     return OperationError(cut(words, MESSAGE_CHARS_MAX), reason=reason, retryable=True, evidence=kept.evidence)

@@ -7,7 +7,7 @@ concluded from it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -26,8 +26,6 @@ Render = Callable[[Acting], Awaitable[ActionObjects]]
 
 #: What an object is recorded as when it was found so; of a foreign one nothing new is recorded.
 _RECORDED_AS = {"running": "created", "complete": "complete", "failed": "failed", "again": "failed", "lost": "gone"}
-#: Reason of a try whose time was over.
-LATE: Final = "JobTimeout"
 _CLOSED = ("complete", "failed", "dropped")
 _HALTING = ("lost", "failed", "again", "foreign")
 
@@ -43,7 +41,7 @@ class Halted(Exception):
 class Late(Exception):
     """The deadline came first. `lives` are the objects that were waited for."""
 
-    def __init__(self, message: str, *, lives: Iterable[Object] = (), reason: str = LATE) -> None:
+    def __init__(self, message: str, *, lives: Iterable[Object] = (), reason: str = "JobTimeout") -> None:
         super().__init__(message)
         self.message, self.lives, self.reason = message, tuple(lives), reason
 

@@ -261,7 +261,7 @@ def test_sent_and_no_complete_answer(script: Any, fields: dict[str, Any]) -> Non
             assert answer.event.evidence["url"] == bench.server.url("/x")
         assert bench.server.lines == [f"{method} /x"]
 
-    run(raw_serving(script), check, limits=CallLimits(total_s=0.15))
+    run(raw_serving(script), check, limits=CallLimits(total_s=0.5))
 
 
 @pytest.mark.parametrize("fields", REPEATABLE + ONCE)
