@@ -29,8 +29,8 @@ def simulated(counted: Counter[str]) -> str:
     """How much was simulated: seeds, places where a controller could have been killed, and where it was."""
     minutes = counted["steady_minutes"] or 1
     return (
-        f"{counted['seeds']} seeds, {counted['crash_runs']} runs with one kill each at every boundary of "
-        f"{counted['bases']} base scenarios ({counted['base_boundaries']} boundaries); in all {counted['runs']} runs, "
+        f"{counted['seeds']} seeds, {counted['crash_runs']} runs with one kill each, at as many of the "
+        f"{counted['base_boundaries']} boundaries of {counted['bases']} base scenarios; in all {counted['runs']} runs, "
         f"{counted['crashes']} kills, {counted['boundaries']} boundaries passed, {counted['appends']} appends, "
         f"{counted['requests']} requests, {counted['cells']} cells of the crash matrix, {counted['races']} races, "
         f"{counted['deeds']} effects of actions, {counted['doubts']} times in doubt; "

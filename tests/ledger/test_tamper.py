@@ -115,6 +115,7 @@ def test_every_bit_of_an_inline_blob(path: Path) -> None:
         assert audit(reader).valid
 
 
+@pytest.mark.slow
 def test_every_bit_of_a_blob_beside(path: Path) -> None:
     (file,) = path.with_name("l.db.blobs").glob("*/*.zst")
     before = file.read_bytes()

@@ -14,6 +14,9 @@ from ledger.errors import LedgerError
 from ledger.sqlite_log import SqliteLog, SqliteReader
 from tests.ledger.making import AT, append, bare, draft
 
+#: Many damaged ledgers, each opened anew.
+pytestmark = pytest.mark.slow
+
 HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 
 

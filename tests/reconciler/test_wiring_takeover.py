@@ -25,6 +25,9 @@ from reconciler.adapters.lease import NAME
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import Component, wait_until
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 LEASE_S, DEADLINE_S, RETRY_S = 4, 3, 0.5
 LEASE = f"Lease default/{NAME}"
 ELECTION = (

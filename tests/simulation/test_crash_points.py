@@ -25,7 +25,7 @@ def test_one_point() -> None:
 
 
 def test_some_points_of_a_rollout() -> None:
-    points("rollout", parts=3)
+    points("rollout", parts=8)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 60, 10_000 if SOAK else 300
+QUICK, MANY = 25, 10_000 if SOAK else 300
 
 Story = Callable[[World, Script], Awaitable[None]]
 

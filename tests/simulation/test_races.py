@@ -10,7 +10,7 @@ from tests.simulation.fleet import spread
 from tests.simulation.races import race
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 30, 20_000 if SOAK else 500
+QUICK, MANY = 20, 20_000 if SOAK else 500
 #: so that several processes have something to do
 PARTS = 4
 

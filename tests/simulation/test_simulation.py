@@ -16,7 +16,7 @@ from tests.simulation.fleet import seeds
 from tests.simulation.life import TOTALS, live
 
 SOAK = bool(os.environ.get("SOAK"))
-QUICK, MANY = 60, 20_000 if SOAK else 300
+QUICK, MANY = 30, 20_000 if SOAK else 300
 #: seeds of one test, so that several processes have something to do
 QUICKLY, PART = 15, 1_000 if SOAK else 100
 

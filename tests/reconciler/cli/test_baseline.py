@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.reconciler.cli.asking import ask, facts
 from tests.reconciler.cli.serving import LEDGER, Served
+
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
 
 WORDS = ("baseline", "--stage", "database", "--action", "migrate")
 

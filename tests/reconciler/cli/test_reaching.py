@@ -16,6 +16,9 @@ from reconciler.cli.reaching import default_namespace, until
 from tests.ledger.command import run
 from tests.reconciler.cli.serving import Served
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 
 def kubeconfig(path: Path, *, current: str = "", **namespaces: str) -> Path:
     contexts = [{"name": name, "context": {"cluster": "c", "namespace": to}} for name, to in namespaces.items()]

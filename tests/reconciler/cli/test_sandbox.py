@@ -13,6 +13,9 @@ import pytest
 
 from tests.controlplane.kubectl import KUBECTL, Kubectl
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 LOADED = """
 apiVersion: stages.metio.wtf/v1
 kind: StageInventory

@@ -13,6 +13,9 @@ from tests.replay.forking import forks
 from tests.replay.ledgers import command
 from tests.replay.rollouts import config
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[3] / "docs/how-to/replay.md").read_text()
 BLOCKS = re.findall(r"^\$ stagesetctl replay ((?:fork|run --recompute) .*)\n((?:.+\n)*?)```", PAGE, re.MULTILINE)
 #: The recording of each of them, in their order, and how it ends.

@@ -10,6 +10,9 @@ from tests.replay.forking import forks
 from tests.replay.ledgers import command
 from tests.replay.recompute import cases
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def never(tmp_path: Path) -> Path:

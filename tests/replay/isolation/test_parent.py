@@ -10,6 +10,9 @@ from replay.isolation import parent
 from replay.isolation.parent import ask, probes
 from tests.replay import making
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:

@@ -10,6 +10,9 @@ from replay.isolation import parent
 from replay.isolation.probing import probed
 from tests.replay import making
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 _PLANT = (
     "; import reconciler.decide as d, time; from msgspec.structs import replace as r; real = d._halted; "
     "d._NEXT[d.Phase.HALTED] = lambda s, run: (lambda x: x if 'RunFailed' not in type(x.event).__name__ else "

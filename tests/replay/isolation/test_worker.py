@@ -13,6 +13,9 @@ from replay.isolation import workshop
 from replay.isolation.workshop import compute
 from tests.replay.forking import forks
 
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:

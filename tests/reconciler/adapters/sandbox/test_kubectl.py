@@ -10,11 +10,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from reconciler.adapters.memory.cluster import MemoryCluster
 from reconciler.adapters.sandbox import Running, serve
 from reconciler.ports.cluster import Ref
+
+#: Processes, real ones.
+pytestmark = pytest.mark.slow
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
 CRDS = Path(__file__).parents[4] / "deploy" / "crds"
