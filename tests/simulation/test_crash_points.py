@@ -15,7 +15,7 @@ SOAK = bool(os.environ.get("SOAK"))
 #: so that several processes have something to do
 PARTS = 4
 #: Of how many boundaries one is a kill: all of them are `make soak`.
-EVERY = 1 if SOAK else 3
+EVERY = 1 if SOAK else 2
 
 
 def test_one_point() -> None:

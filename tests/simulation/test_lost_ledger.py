@@ -27,6 +27,8 @@ from tests.simulation.world import World
 
 SOAK = bool(os.environ.get("SOAK"))
 QUICK, MANY = 25, 10_000 if SOAK else 300
+#: so that several processes have something to do
+PARTS = 4
 
 Story = Callable[[World, Script], Awaitable[None]]
 
@@ -145,5 +147,6 @@ def test_lost_at_any_moment() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-def test_lost_at_many_moments() -> None:
-    spread(lose_at_random, list(range(QUICK, QUICK + MANY)))
+@pytest.mark.parametrize("part", range(PARTS))
+def test_lost_at_many_moments(part: int) -> None:
+    spread(lose_at_random, list(range(QUICK + part, QUICK + MANY, PARTS)))
