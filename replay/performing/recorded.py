@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from ledger.events import Item
 from reconciler import errors
 from reconciler.adapters.clusters import Hand
-from reconciler.adapters.clusters.kubeconfigs import MISSING, found_in
+from reconciler.adapters.clusters.kubeconfigs import MISSING, missing_again
 from reconciler.adapters.memory.catalog import Catalog
 from reconciler.adapters.watches import Watches
 from reconciler.compute import fetching, inputs
@@ -151,9 +151,8 @@ def _judge(note: Note, reference: str, *, namespace: str) -> NoReturn:
     seen = text(note.facts, "kubeconfig")
     if seen:
         kubeconfigs.parse(seen, where=text(note.facts, "where"))
-    if note.error == MISSING and "secret" in note.facts:
-        secret = note.facts["secret"]
-        found_in(inputs.answered(secret) if secret is not None else None, reference, namespace=namespace)
+    if note.error == MISSING:
+        missing_again(note.facts, reference, namespace=namespace)
     if note.error in (kubeconfigs.REASON, MISSING):
         raise NotRecorded(f"what is in the kubeconfig of Secret {reference}")
     raise refusal(note)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from reconciler.compute import kubeconfig
 from reconciler.compute.fields import strings, text
@@ -19,6 +20,10 @@ from reconciler.ports.cluster import Cluster, Object, Ref
 
 #: `OperationError.reason` where there is no kubeconfig to look at.
 MISSING = "KubeconfigMissing"
+#: What there was instead, as it is recorded: nothing of a value.
+_NO_SECRET = {"secret": "absent"}
+_NO_KEY = {"secret": "found", "key": "absent"}
+_NOT_BASE64 = {"secret": "found", "key": "not base64"}
 
 
 class Found(NamedTuple):
@@ -56,17 +61,16 @@ def found_in(secret: Object | None, reference: str, *, namespace: str) -> Found:
     name, _, key = reference.partition("/")
     named = f"Secret {namespace}/{name}"
     if secret is None:
-        raise _missing(f"{named} does not exist: create it, or correct kubeConfig.secretRef", seen=None)
+        raise _missing(f"{named} does not exist: create it, or correct kubeConfig.secretRef", _NO_SECRET)
     encoded = strings(secret, "data").get(key)
     if encoded is None:
         message = f"{named} has no key {key}: put the kubeconfig there, or correct kubeConfig.secretRef.key"
-        raise _missing(message, seen={})
+        raise _missing(message, _NO_KEY)
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise _missing(
-            f"the key {key} of {named} is not base64: write the Secret again", seen={key: "not-base64"}
-        ) from None
+        message = f"the key {key} of {named} is not base64: write the Secret again"
+        raise _missing(message, _NOT_BASE64) from None
     version = f"{text(secret, 'metadata', 'uid')}@{text(secret, 'metadata', 'resourceVersion')}"
     return Found(version, f'{named}, key "{key}"', content)
 
@@ -83,8 +87,15 @@ async def checked(found: Found) -> kubeconfig.Target:
         raise
 
 
-def _missing(message: str, *, seen: dict[str, str] | None) -> OperationError:
-    """`seen` is what there is under the key: nothing of its value."""
-    evidence = {"secret": None if seen is None else {"withheld": seen}}
+def missing_again(seen: Mapping[str, Any], reference: str, *, namespace: str) -> None:
+    """Raises what `found_in` raised, from what is recorded of it; returns where that does not tell."""
+    key = reference.partition("/")[2]
+    if seen == _NO_SECRET:
+        found_in(None, reference, namespace=namespace)
+    if seen in (_NO_KEY, _NOT_BASE64):
+        found_in({"data": {key: "*"} if seen == _NOT_BASE64 else {}}, reference, namespace=namespace)
+
+
+def _missing(message: str, seen: Mapping[str, str]) -> OperationError:
     # Nobody tells when it comes, so it is looked for again.
-    return OperationError(message, reason=MISSING, retryable=True, evidence=evidence)
+    return OperationError(message, reason=MISSING, retryable=True, evidence=dict(seen))

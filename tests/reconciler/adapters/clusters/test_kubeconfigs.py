@@ -68,3 +68,16 @@ def test_nothing_of_the_content_is_told():
     with pytest.raises(OperationError) as refusal:
         asyncio.run(kubeconfigs.checked(found))
     assert refusal.value.message == 'the kubeconfig in Secret shop/prod, key "value" is not YAML (line 2, column 1).'
+
+
+@pytest.mark.parametrize("there", [None, {"data": {}}, {"data": {"value": "*"}}])
+def test_from_what_is_recorded_the_same_is_told_again(there):
+    with pytest.raises(OperationError) as first:
+        kubeconfigs.found_in(there, "prod/value", namespace="shop")
+    with pytest.raises(OperationError) as again:
+        kubeconfigs.missing_again(first.value.evidence, "prod/value", namespace="shop")
+    assert (again.value.message, again.value.evidence) == (first.value.message, first.value.evidence)
+
+
+def test_from_anything_else_nothing_is_told():
+    kubeconfigs.missing_again({"kubeconfig": "seen"}, "prod/value", namespace="shop")
