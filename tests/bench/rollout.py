@@ -202,10 +202,10 @@ async def _watching(stage: Stage) -> None:
     await asyncio.sleep(0.5)
 
 
-async def quiet(controller: Controller) -> None:
+async def quiet(controller: Controller, *, within_s: float = 2 * world.DEADLINE_S) -> None:
     """Until the controller has spent next to no CPU for longer than anything is kept for newcomers."""
     quiet_since, spent = time.monotonic(), cpu_s(controller.pid)
-    async with asyncio.timeout(2 * world.DEADLINE_S):
+    async with asyncio.timeout(within_s):
         while time.monotonic() - quiet_since < IDLE_S:
             await asyncio.sleep(1.0)
             if cpu_s(controller.pid) - spent > 0.2:

@@ -52,7 +52,7 @@ async def _remember(stage: Stage) -> float:
             copies.write_text(json.dumps(_copy_events(stage.folder / "ledger.db")))
             stage.server.ask(f"copy {copies}")
             controller = stage.controller()
-            await quiet(controller)
+            await quiet(controller, within_s=600.0)
             return resident_mib(controller.pid)
         finally:
             controller.kill()
