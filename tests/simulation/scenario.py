@@ -156,8 +156,8 @@ class Release:
         return None
 
     def _operations(self, stage: dict[str, Any], rendered: set[str]) -> set[str]:
-        world, shown = self.world, self.shown[stage["sourceRef"]["name"]]
-        forbidden = bool(self.spec.get("serviceAccountName")) and not tenant_allowed(world)
+        shown = self.shown[stage["sourceRef"]["name"]]
+        forbidden = self._is_forbidden()
         absent = "postBuild" in stage and self._absent(stage["postBuild"]["substituteFrom"][0])
         # Without rights, or the variables that an action's artifact takes too, what was not performed yet fails first.
         before = {"pre-action"} if (forbidden or absent) and "pre" in stage.get("actions", {}) else set()
@@ -168,13 +168,18 @@ class Release:
         if absent:
             return {"build"} | before
         if forbidden:
-            return {"build" if "postBuild" in stage else "apply"} | before
+            # What is known to be as it was applied needs no right; then what follows fails.
+            after = {"post-action"} if "post" in stage.get("actions", {}) else set()
+            return {"build" if "postBuild" in stage else "apply"} | before | after
         objects = [o for thing in shown.things for o in objects_of(thing)]
         if any(id_of(o) in rendered for o in objects) or any(self._immutable(o) for o in objects):
             return {"apply"}
         if any(t.outcome != "ready" and t.kind in ("Deployment", "Job") for t in shown.things):
             return {"verify"}
         return set()
+
+    def _is_forbidden(self) -> bool:
+        return bool(self.spec.get("serviceAccountName")) and not tenant_allowed(self.world)
 
     def _absent(self, reference: dict[str, str]) -> bool:
         return self.world.peek(Ref("v1", reference["kind"], NAMESPACE, reference["name"])) is None
@@ -230,6 +235,9 @@ class Release:
         problem = self.problem()
         if problem is None:
             return status == "True" and self._revisions() == self._applied(found)
+        if status == "True":
+            # Rights that went when all was done are not missed before there is something to do.
+            return self._is_forbidden() and self._revisions() == self._applied(found)
         stage, operations = problem
         return reason in {"StageFailed", "ActionDirty"} and any(
             message.startswith(f"stage {stage}: {op}: ") for op in operations

@@ -19,6 +19,7 @@ from tests.simulation.bases import CONFIG, DEPLOYMENT, SECRET, Script
 from tests.simulation.checkers import records
 from tests.simulation.life import finish
 from tests.simulation.manifests import NAMESPACE
+from tests.simulation.scenario import TENANT, allow_tenant, forbid_tenant
 from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World
 
@@ -90,6 +91,26 @@ def test_a_hand_edit_is_corrected_in_seconds_and_recorded() -> None:
         assert [one.trigger for one in opened] == ["drift"]
         applied = [item.action for one in new if isinstance(one.event, e.ApplyFinished) for item in one.event.objects]
         assert sorted(applied) == ["configured", "unchanged", "unchanged"]
+
+    play(story)
+
+
+def test_what_may_not_be_checked_is_corrected_when_rights_come_back() -> None:
+    async def story(world: World, script: Script) -> None:
+        allow_tenant(world)
+        script.release.spec["serviceAccountName"] = TENANT
+        script.release.write()
+        await script.expected()
+        await ready(world)
+        forbid_tenant(world)
+        edit(world, MAP, {"data": {"variant": "by hand"}})
+        asked = world.monitor.requests.total()
+        await asyncio.sleep(1_800)
+        assert value(world) == "by hand"
+        # Ever more rarely: a handful at first, then one check in five minutes.
+        assert world.monitor.requests.total() - asked < 60
+        allow_tenant(world)
+        await world.until("corrected", lambda: value(world) == "v1", within_s=660)
 
     play(story)
 

@@ -28,7 +28,7 @@ from reconciler.state import Owned
 #: Objects of one stage that are asked about at once.
 REQUESTS_MAX = 4
 #: Answers that say the same the next time.
-_REFUSED = (errors.Forbidden, errors.Invalid, errors.BadRequest, errors.Unsupported)
+_REFUSED = (errors.Invalid, errors.BadRequest, errors.Unsupported)
 
 
 class _Leaving(Exception):
@@ -60,6 +60,8 @@ class Checked(NamedTuple):
     clean: list[str]
     #: ids of those of which it cannot be told while they are as they are, and why
     untold: dict[str, str]
+    #: ids of those of which it may not be asked, and why; rights come back, and nobody tells
+    denied: dict[str, str]
 
 
 async def check(
@@ -74,7 +76,7 @@ async def check(
         event = answer.event
         raise OperationError(event.message, reason=event.reason, retryable=event.retryable)
     objects = {entry_id(ref): manifest for ref, manifest in zip(wire.refs, wire.objects, strict=True)}
-    checked = Checked([], [], {})
+    checked = Checked([], [], {}, {})
 
     async def one(suspect: Suspect) -> None:
         key = suspect.owned.id
@@ -85,6 +87,8 @@ async def check(
             found = await _checked(cluster, suspect, objects[key], rules=rules, wire=wire)
         except _Leaving:
             checked.untold[key] = "it is being deleted"
+        except errors.Forbidden as error:
+            checked.denied[key] = wire.scrub(error.message)
         except _REFUSED as error:
             checked.untold[key] = wire.scrub(error.message)
         else:

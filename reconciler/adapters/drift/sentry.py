@@ -39,8 +39,10 @@ log = logging.getLogger(__name__)
 
 #: An object that keeps changing without a difference is checked so often at once, then after pauses that double.
 FREE_CHECKS, PAUSE_S, PAUSE_MAX_S = 3, 5.0, 300.0
-#: Pause after a check that the API server did not answer, in seconds.
+#: Pause after a check that the API server did not answer, or refused, in seconds.
 RETRY_S = 30.0
+#: Of an object that could not be checked: it is as no object is.
+_NOTHING_SEEN = Kept("", "", 0, 0)
 _REQUESTS_MAX = 4
 
 
@@ -235,6 +237,7 @@ class Sentry:
         for key, why in checked.untold.items():
             where = (*turn.owner, watched.stage.name)
             log.info("drift of %s/%s, stage %s: of %s it cannot be told: %s", *where, readable(key), why)
+        self._deny(turn, watched, checked.denied)
         seen = {suspect.owned.id: suspect.seen for suspect in suspects}
         left_alone = _left_alone(turn.state, mode, checked.findings)
         self._remember(turn, {key: seen[key] for key in (*checked.clean, *checked.untold, *left_alone)})
@@ -245,6 +248,19 @@ class Sentry:
             events.append(DriftObserved(objects=[one.item for one in group], manager=manager, mode=mode))
         if events:
             member.drifted(watched.stage.name, events)
+
+    def _deny(self, turn: _Turn, watched: _Watched, denied: dict[str, str]) -> None:
+        """What may not be asked is asked again, ever more rarely: rights may have been given back."""
+        now, known = asyncio.get_running_loop().time(), self._clean(turn)
+        for key, why in denied.items():
+            log.warning("drift of %s/%s, stage %s: %s may not be checked: %s", *turn.owner, watched.stage.name,
+                        readable(key), why)  # fmt: skip
+            times = known[key].times if key in known else 0
+            pause_s = min(RETRY_S * 2.0 ** min(times, 10), PAUSE_MAX_S)
+            known[key] = _Clean(_NOTHING_SEEN, times + 1, now + pause_s)
+            self._turns.later(turn.owner, {key}, after_s=pause_s)
+        if denied:
+            self._memories[turn.owner] = _Memory(run_of(turn.state).id, known)
 
     def _remember(self, turn: _Turn, seen: dict[str, Kept | None]) -> None:
         """What is corrected is not remembered: that it worked is found out by looking again."""
