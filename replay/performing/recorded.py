@@ -211,7 +211,7 @@ class RecordedCluster:
         self, ref: Ref, *, uid: str = "", resource_version: str = "", cascade: Cascade = "Background"
     ) -> None:
         self._recording.answer("delete", *ref)
-        raise AssertionError("deletions are recorded where they were refused")
+        raise NotRecorded(f"what came of the deletion of {ref_words(ref)}")
 
     async def token(self, namespace: str, service_account: str, *, expires_s: int) -> tuple[str, str]:
         raise NotRecorded("a token")

@@ -40,7 +40,7 @@ def judged(event: ActionFinished) -> Judged:
     lives: dict[Ref, Object] = {ref_of(obj): obj for obj in event.evidence.get("objects", ())}
     if not lives:
         raise NotRecorded("how the Jobs were found: the values of Secrets to take out of it were not known")
-    error = _failure(lives, kept) if event.reason == "JobFailed" else _lateness(event, lives, kept)
+    error = failure(list(lives), kept) if event.reason == "JobFailed" else _lateness(event, lives, kept)
     without_log = _is_without_log(event.message, error.message, kept)
     answer = ActionFinished(
         hook=event.hook,
@@ -51,10 +51,6 @@ def judged(event: ActionFinished) -> Judged:
         objects=[_item(item, lives) for item in event.objects],
     )
     return Judged(Answer(answer, "failed"), without_log)
-
-
-def _failure(lives: dict[Ref, Object], kept: Kept) -> OperationError:
-    return failure(list(lives), kept)
 
 
 def _lateness(event: ActionFinished, lives: dict[Ref, Object], kept: Kept) -> OperationError:

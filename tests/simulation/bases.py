@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.api import names
 from reconciler.ports.cluster import Ref
@@ -198,27 +198,38 @@ def act(script: Script, stage: int, hook: str, verb: str, name: str, **more: Any
     script.release.stages[stage].setdefault("actions", {}).setdefault(hook, []).append(made)
 
 
-BASES: dict[str, Callable[[World], Awaitable[None]]] = {
-    base.__name__: base for base in (rollout, failures, reshaping, interrupted, acting)
-}
+Story = Callable[[World], Awaitable[None]]
+BASES: dict[str, Story] = {base.__name__: base for base in (rollout, failures, reshaping, interrupted, acting)}
 
 
 def play(name: str, *, crash_at: set[int], runner: Any = None) -> Lived:
     """Run a base scenario with kills at these boundaries."""
+    again = Again(f"base/{name}", f"BASE={name}", "test_crash_points.py")
+    return killed(BASES[name], again, crash_at=crash_at, runner=runner)
+
+
+class Again(NamedTuple):
+    """How a story is repeated: its seed, the variable that chooses it, and the file of its test `one_point`."""
+
+    seed: str
+    chosen: str
+    test: str
+
+
+def killed(story: Story, again: Again, *, crash_at: set[int], runner: Any = None) -> Lived:
+    """Run a story with kills at these boundaries."""
     worlds: list[World] = []
 
     async def main(loop: VirtualLoop) -> Lived:
-        world = World(loop, seed=f"base/{name}", runner=runner)
+        world = World(loop, seed=again.seed, runner=runner)
         worlds.append(world)
         world.crash_at = set(crash_at)
         await world.begin()
-        await BASES[name](world)
+        await story(world)
         return await finish(world)
 
     at = ",".join(map(str, sorted(crash_at)))
-    command = (
-        f"BASE={name} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/test_crash_points.py -k one_point"
-    )
+    command = f"{again.chosen} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/{again.test} -k one_point"
     return told(lambda: run(main), worlds, command)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from reconciler.ports.cluster import Ref
-from tests.simulation.bases import CONFIG, DEPLOYMENT, SECRET, WITHIN_S, Script
-from tests.simulation.life import Lived, finish, told
+from tests.simulation.bases import CONFIG, DEPLOYMENT, SECRET, WITHIN_S, Again, Script, Story, killed
+from tests.simulation.life import Lived
 from tests.simulation.manifests import NAMESPACE
-from tests.simulation.virtual import VirtualLoop, run
 from tests.simulation.world import World
 
 WEB = Ref("apps/v1", "Deployment", NAMESPACE, "web")
@@ -125,26 +123,13 @@ def _finalized(world: World, finalizers: list[str]) -> None:
     world.do(world.memory.patch(WEB, patch, type="merge", manager="somebody"))
 
 
-STORIES: dict[str, Callable[[World], Awaitable[None]]] = {
-    story.__name__: story for story in (replacing, interrupted, held)
-}
+STORIES: dict[str, Story] = {story.__name__: story for story in (replacing, interrupted, held)}
 
 
 def play(name: str, *, crash_at: set[int], runner: Any = None) -> Lived:
     """Run a story with kills at these boundaries."""
-    worlds: list[World] = []
-
-    async def main(loop: VirtualLoop) -> Lived:
-        world = World(loop, seed=f"replace/{name}", runner=runner)
-        worlds.append(world)
-        world.crash_at = set(crash_at)
-        await world.begin()
-        await STORIES[name](world)
-        return await finish(world)
-
-    at = ",".join(map(str, sorted(crash_at)))
-    command = f"STORY={name} CRASH_AT={at} .venv/bin/python -m pytest -q tests/simulation/test_replace.py -k one_point"
-    return told(lambda: run(main), worlds, command)
+    again = Again(f"replace/{name}", f"STORY={name}", "test_replace.py")
+    return killed(STORIES[name], again, crash_at=crash_at, runner=runner)
 
 
 def point(place: tuple[str, int]) -> None:

@@ -253,10 +253,10 @@ class Sentry:
         """What may not be asked is asked again, ever more rarely: rights may have been given back."""
         now, known = asyncio.get_running_loop().time(), self._clean(turn)
         for key, why in denied.items():
-            log.warning("drift of %s/%s, stage %s: %s may not be checked: %s", *turn.owner, watched.stage.name,
-                        readable(key), why)  # fmt: skip
+            where = (*turn.owner, watched.stage.name)
+            log.warning("drift of %s/%s, stage %s: %s may not be checked: %s", *where, readable(key), why)
             times = known[key].times if key in known else 0
-            pause_s = min(RETRY_S * 2.0 ** min(times, 10), PAUSE_MAX_S)
+            pause_s = _doubled(RETRY_S, times)
             known[key] = _Clean(_NOTHING_SEEN, times + 1, now + pause_s)
             self._turns.later(turn.owner, {key}, after_s=pause_s)
         if denied:
@@ -269,9 +269,14 @@ class Sentry:
         now, known = asyncio.get_running_loop().time(), self._clean(turn)
         for key, kept in seen.items():
             times = known[key].times + 1 if key in known else 1
-            pause_s = 0.0 if times < FREE_CHECKS else min(PAUSE_S * 2.0 ** min(times - FREE_CHECKS, 10), PAUSE_MAX_S)
+            pause_s = 0.0 if times < FREE_CHECKS else _doubled(PAUSE_S, times - FREE_CHECKS)
             known[key] = _Clean(kept, times, now + pause_s)
         self._memories[turn.owner] = _Memory(run_of(turn.state).id, known)
+
+
+def _doubled(pause_s: float, times: int) -> float:
+    """A pause that was doubled so often; bounded."""
+    return min(pause_s * 2.0 ** min(times, 10), PAUSE_MAX_S)
 
 
 def _owner(member: Member) -> Owner:

@@ -36,9 +36,11 @@ class ActionController(Controller):
         receiver: Receiver,
         gate: Gate | None = None,
         words: str = "controller",
+        cluster_hosts: tuple[str, ...] = (),
     ) -> None:
         super().__init__(plane, folder, artifact_hosts=artifact_hosts, words=words)
         self._arguments.append(f"--allowed-action-hosts={receiver.host}")
+        self._arguments += [f"--allowed-cluster-hosts={host}" for host in cluster_hosts]
         if gate is not None:
             token = plane.token(namespace=NAMESPACE, service_account=CONTROLLER)
             self._arguments.append(f"--kubeconfig={gate.kubeconfig(folder / f'{words}.gate.kubeconfig', token=token)}")

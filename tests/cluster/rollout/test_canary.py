@@ -114,10 +114,10 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def controller(installed, server, receiver, tmp_path_factory) -> Iterator[ActionController]:
-    folder = tmp_path_factory.mktemp("controller")
-    made = ActionController(installed, folder, artifact_hosts=(server.host,), receiver=receiver)
-    made._arguments.append("--allowed-cluster-hosts=127.0.0.1")
-    with made as running:
+    folder, hosts = tmp_path_factory.mktemp("controller"), ("127.0.0.1",)
+    with ActionController(
+        installed, folder, artifact_hosts=(server.host,), receiver=receiver, cluster_hosts=hosts
+    ) as running:
         yield running
 
 
